@@ -1,0 +1,148 @@
+//! The authentication of both message bodies: HMAC-SHA256 (RFC 2104) under the shared secret.
+//!
+//! Questions and answers use different labels, so that neither can be played back as the other.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// The shortest secret that is accepted, in bytes.
+const MIN_SECRET_BYTES: usize = 16;
+
+/// The secret that the filter and the lookup service share. It is never printed.
+#[derive(Clone)]
+pub struct LookupSecret {
+    keyed: Hmac<Sha256>,
+}
+
+/// The secret is shorter than 16 bytes. The operator should set a random one, such as 32 bytes in base64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeakSecret;
+
+impl LookupSecret {
+    /// Takes the secret's UTF-8 bytes as they are.
+    ///
+    /// # Errors
+    /// [`WeakSecret`] when it has fewer than 16 bytes.
+    pub fn new(secret: &str) -> Result<Self, WeakSecret> {
+        if secret.len() < MIN_SECRET_BYTES {
+            return Err(WeakSecret);
+        }
+        let keyed = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| WeakSecret)?;
+        Ok(Self { keyed })
+    }
+
+    /// The [`MAC_HEADER`](crate::MAC_HEADER) value for the body of a question.
+    #[must_use]
+    pub fn sign_question(&self, body: &[u8]) -> String {
+        hex(&self.mac(QUESTION, body).finalize().into_bytes())
+    }
+
+    /// The [`MAC_HEADER`](crate::MAC_HEADER) value for the body of an answer.
+    #[must_use]
+    pub fn sign_answer(&self, body: &[u8]) -> String {
+        hex(&self.mac(ANSWER, body).finalize().into_bytes())
+    }
+
+    /// Whether `mac` is that of a question with this body; compared in constant time.
+    #[must_use]
+    pub fn is_question(&self, body: &[u8], mac: &[u8]) -> bool {
+        self.verifies(QUESTION, body, mac)
+    }
+
+    /// Whether `mac` is that of an answer with this body; compared in constant time.
+    #[must_use]
+    pub fn is_answer(&self, body: &[u8], mac: &[u8]) -> bool {
+        self.verifies(ANSWER, body, mac)
+    }
+
+    fn verifies(&self, label: &[u8], body: &[u8], mac: &[u8]) -> bool {
+        unhex(mac).is_some_and(|tag| self.mac(label, body).verify_slice(&tag).is_ok())
+    }
+
+    fn mac(&self, label: &[u8], body: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.keyed.clone();
+        mac.update(label);
+        mac.update(body);
+        mac
+    }
+}
+
+impl fmt::Debug for LookupSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LookupSecret(..)")
+    }
+}
+
+impl fmt::Display for WeakSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the lookup secret must have at least {MIN_SECRET_BYTES} bytes")
+    }
+}
+
+impl std::error::Error for WeakSecret {}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The 32 bytes behind 64 lower-case hex digits; anything else is no MAC of ours.
+fn unhex(text: &[u8]) -> Option<[u8; 32]> {
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    let pairs: &[[u8; 2]; 32] = pairs.try_into().ok()?;
+    let mut bytes = [0; 32];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(bytes)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+const QUESTION: &[u8] = b"jwe-gate/1 question\n";
+const ANSWER: &[u8] = b"jwe-gate/1 answer\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret() -> LookupSecret {
+        LookupSecret::new("0123456789abcdef").unwrap()
+    }
+
+    #[test]
+    fn a_signed_answer_verifies_and_a_changed_one_does_not() {
+        let mac = secret().sign_answer(b"{}");
+        assert!(secret().is_answer(b"{}", mac.as_bytes()));
+        assert!(!secret().is_answer(b"{ }", mac.as_bytes()));
+        assert!(!secret().is_answer(b"{}", mac.to_uppercase().as_bytes()));
+        assert!(!secret().is_answer(b"{}", b""));
+        let other = LookupSecret::new("fedcba9876543210").unwrap();
+        assert!(!other.is_answer(b"{}", mac.as_bytes()));
+    }
+
+    #[test]
+    fn a_question_is_not_an_answer() {
+        let mac = secret().sign_question(b"{}");
+        assert!(secret().is_question(b"{}", mac.as_bytes()));
+        assert!(!secret().is_answer(b"{}", mac.as_bytes()));
+    }
+
+    #[test]
+    fn a_short_secret_is_refused_and_none_is_printed() {
+        assert_eq!(LookupSecret::new("short").unwrap_err(), WeakSecret);
+        assert_eq!(format!("{:?}", secret()), "LookupSecret(..)");
+    }
+}

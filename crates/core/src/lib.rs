@@ -1,0 +1,1 @@
+//! The gate itself, without I/O: tokens, sessions, verdicts and what to do with a request.

@@ -1,0 +1,1 @@
+//! A proxy-wasm host in wasmtime that keeps state, for tests.

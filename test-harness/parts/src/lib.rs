@@ -1,0 +1,1 @@
+//! Real servers for tests: Redis, Postgres, Envoy, each private to a run.

@@ -1,0 +1,1 @@
+//! Scenarios, and the drivers that run them.

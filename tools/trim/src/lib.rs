@@ -1,0 +1,1 @@
+//! Drops the exports of the artefact that the filter does not use.
