@@ -1,1 +1,7 @@
 //! Real servers for tests: Redis, Postgres, Envoy, each private to a run.
+pub mod certificates;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod redis;
+pub mod scratch;
