@@ -1,7 +1,12 @@
 //! Real servers for tests: Redis, Postgres, Envoy, each private to a run.
 pub mod certificates;
+pub mod envoy;
+pub mod envoy_config;
+pub mod http;
+pub mod load;
 pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod redis;
 pub mod scratch;
+pub mod upstream;

@@ -1,0 +1,344 @@
+//! Configurations for Envoy: the shipped file with a test's addresses in it, and small ones made from parts.
+//!
+//! The shipped file is patched as text, by what it marks with REPLACE, so that what is tested is what is shipped.
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::certificates::Certificates;
+use crate::envoy::repository;
+
+/// What the shipped configuration needs from a run.
+#[derive(Clone, Debug)]
+pub struct Shipped<'a> {
+    /// The filter.
+    pub wasm: &'a Path,
+    /// For the TLS listener, which is named `https`.
+    pub certificates: &'a Certificates,
+    /// The application.
+    pub app: SocketAddr,
+    /// The lookup service.
+    pub lookup: SocketAddr,
+    /// Where to listen; port 0 for any free one.
+    pub listen: SocketAddr,
+    /// Where the admin page listens; port 0 for any free one.
+    pub admin: SocketAddr,
+}
+
+impl Shipped<'_> {
+    /// `envoy/envoy.yaml` with these values in it.
+    ///
+    /// # Errors
+    /// When the file is not as expected: what is to be replaced must be there, once.
+    pub fn configuration(&self) -> Result<String> {
+        let file = repository().join("envoy/envoy.yaml");
+        let mut text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        for (from, to) in self.replacements() {
+            ensure!(text.matches(&from).count() == 1, "{}: {from:?} should be there once", file.display());
+            text = text.replace(&from, &to);
+        }
+        Ok(text)
+    }
+
+    fn replacements(&self) -> Vec<(String, String)> {
+        let address = |ip: &str, port: u16| format!("address: {ip}, port_value: {port}");
+        let to = |it: SocketAddr| address(&it.ip().to_string(), it.port());
+        let file = |path: &Path| path.display().to_string();
+        vec![
+            (address("127.0.0.1", 9901), to(self.admin)),
+            (address("0.0.0.0", 8443), to(self.listen)),
+            (address("127.0.0.1", 8080), to(self.app)),
+            (address("127.0.0.1", 8181), to(self.lookup)),
+            ("/etc/jwe-gate/tls/server.pem".to_owned(), file(&self.certificates.certificate)),
+            ("/etc/jwe-gate/tls/server.key".to_owned(), file(&self.certificates.key)),
+            ("/etc/jwe-gate/jwe_gate.wasm".to_owned(), file(self.wasm)),
+        ]
+    }
+}
+
+/// A configuration made from parts: plain HTTP listeners on free ports, and clusters.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    listeners: Vec<Value>,
+    clusters: Vec<Value>,
+}
+
+impl Config {
+    /// Nothing but the admin page.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a listener.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener.into_json());
+        self
+    }
+
+    /// Adds a cluster of one HTTP/1.1 host.
+    #[must_use]
+    pub fn cluster(self, name: &str, host: SocketAddr) -> Self {
+        self.add_cluster(name, host, &json!({ "http_protocol_options": {} }))
+    }
+
+    /// Adds a cluster of one host that speaks HTTP/2 without TLS.
+    #[must_use]
+    pub fn http2_cluster(self, name: &str, host: SocketAddr) -> Self {
+        self.add_cluster(name, host, &json!({ "http2_protocol_options": {} }))
+    }
+
+    /// The configuration as text.
+    #[must_use]
+    pub fn build(self) -> String {
+        json!({
+            // Extension discovery refuses to work without.
+            "node": { "id": "test", "cluster": "test" },
+            "admin": { "address": address(([127, 0, 0, 1], 0).into()) },
+            "static_resources": { "listeners": self.listeners, "clusters": self.clusters },
+        })
+        .to_string()
+    }
+
+    fn add_cluster(mut self, name: &str, host: SocketAddr, protocol: &Value) -> Self {
+        self.clusters.push(json!({
+            "name": name,
+            "type": "STATIC",
+            "connect_timeout": "0.2s",
+            "load_assignment": {
+                "cluster_name": name,
+                "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(host) } }] }],
+            },
+            "typed_extension_protocol_options": { HTTP_OPTIONS: {
+                "@type": format!("type.googleapis.com/{HTTP_OPTIONS}"),
+                "explicit_http_config": protocol,
+            } },
+        }));
+        self
+    }
+}
+
+/// A listener with filters and one route.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    name: String,
+    filters: Vec<Value>,
+    route: Value,
+    options: Value,
+}
+
+impl Listener {
+    /// Sends every request on to `cluster`.
+    #[must_use]
+    pub fn to_cluster(name: &str, cluster: &str) -> Self {
+        Self::with_route(name, json!({ "route": { "cluster": cluster, "timeout": "0s" } }))
+    }
+
+    /// Answers every request itself.
+    #[must_use]
+    pub fn answering(name: &str, body: &str) -> Self {
+        Self::with_route(name, json!({ "direct_response": { "status": 200, "body": { "inline_string": body } } }))
+    }
+
+    fn with_route(name: &str, route: Value) -> Self {
+        Self { name: name.to_owned(), filters: Vec::new(), route, options: json!({}) }
+    }
+
+    /// Adds a filter; the first one added sees a request first.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filters.push(filter.into_json());
+        self
+    }
+
+    /// Adds a filter that Envoy reads from the file `name`.json in `folder`, now and whenever a file is moved there.
+    /// [`Filter::into_discovery`] makes its text.
+    #[must_use]
+    pub fn discovered_filter(mut self, name: &str, folder: &Path) -> Self {
+        let file = folder.join(format!("{name}.json"));
+        let source = json!({ "path": file.display().to_string(), "watched_directory": { "path": folder.display().to_string() } });
+        self.filters.push(json!({
+            "name": name,
+            "config_discovery": { "config_source": { "path_config_source": source }, "type_urls": [WASM] },
+        }));
+        self
+    }
+
+    /// Sets a field of the connection manager.
+    #[must_use]
+    pub fn option(mut self, field: &str, value: Value) -> Self {
+        if let Some(options) = self.options.as_object_mut() {
+            options.insert(field.to_owned(), value);
+        }
+        self
+    }
+
+    fn into_json(self) -> Value {
+        let mut filters = self.filters;
+        filters.push(json!({ "name": "router", "typed_config": { "@type": ROUTER } }));
+        let mut manager = json!({
+            "@type": CONNECTION_MANAGER,
+            "stat_prefix": self.name,
+            "request_timeout": "20s",
+            "http_filters": filters,
+            "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [route(self.route)] }] },
+        });
+        if let (Some(manager), Value::Object(options)) = (manager.as_object_mut(), self.options) {
+            manager.extend(options);
+        }
+        json!({
+            "name": self.name,
+            "address": address(([127, 0, 0, 1], 0).into()),
+            "per_connection_buffer_limit_bytes": 32768,
+            "filter_chains": [{ "filters": [{ "name": "http", "typed_config": manager }] }],
+        })
+    }
+}
+
+/// A wasm filter.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    name: String,
+    vm_id: String,
+    wasm: String,
+    configuration: Value,
+    environment: Vec<String>,
+}
+
+impl Filter {
+    /// The module in the file `wasm` with `configuration` as its text.
+    #[must_use]
+    pub fn new(wasm: &Path, configuration: &str) -> Self {
+        Self {
+            name: "jwe_gate".to_owned(),
+            vm_id: "jwe_gate".to_owned(),
+            wasm: wasm.display().to_string(),
+            configuration: json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration }),
+            environment: Vec::new(),
+        }
+    }
+
+    /// Passes the configuration as a `google.protobuf.Struct`, which Envoy hands on as protobuf bytes.
+    #[must_use]
+    pub fn structured(mut self, configuration: &Value) -> Self {
+        self.configuration = json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": configuration });
+        self
+    }
+
+    /// Names the filter; the name stands in Envoy's messages.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Filters with the same id, module and environment share one VM in each worker.
+    #[must_use]
+    pub fn vm_id(mut self, id: &str) -> Self {
+        id.clone_into(&mut self.vm_id);
+        self
+    }
+
+    /// Lets the filter see these variables of Envoy's environment.
+    #[must_use]
+    pub fn environment(mut self, names: &[&str]) -> Self {
+        self.environment.extend(names.iter().map(|name| (*name).to_owned()));
+        self
+    }
+
+    /// The filter as the resource of a discovery file, for [`Listener::discovered_filter`].
+    #[must_use]
+    pub fn into_discovery(self) -> String {
+        let name = self.name.clone();
+        let config = self.plugin();
+        json!({ "resources": [{
+            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+            "name": name,
+            "typed_config": config,
+        }] })
+        .to_string()
+    }
+
+    fn into_json(self) -> Value {
+        let name = self.name.clone();
+        json!({ "name": name, "typed_config": self.plugin() })
+    }
+
+    fn plugin(self) -> Value {
+        json!({
+            "@type": WASM,
+            "config": {
+                "name": self.name,
+                "failure_policy": "FAIL_RELOAD",
+                "configuration": self.configuration,
+                "vm_config": {
+                    "vm_id": self.vm_id,
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": { "local": { "filename": self.wasm } },
+                    "environment_variables": { "host_env_keys": self.environment },
+                },
+            },
+        })
+    }
+}
+
+fn route(action: Value) -> Value {
+    let mut route = json!({ "match": { "prefix": "/" } });
+    if let (Some(route), Value::Object(action)) = (route.as_object_mut(), action) {
+        route.extend(action);
+    }
+    route
+}
+
+fn address(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
+}
+
+const CONNECTION_MANAGER: &str =
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+const ROUTER: &str = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
+const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envoy::{Envoy, Launch};
+    use crate::http;
+    use crate::upstream::{Received, Upstream};
+
+    #[test]
+    fn a_real_envoy_forwards_answers_and_counts() {
+        let upstream = Upstream::start().unwrap();
+        let config = Config::new()
+            .cluster("app", upstream.address())
+            .listener(Listener::to_cluster("forward", "app"))
+            .listener(Listener::answering("answer", "hello").option("max_request_headers_kb", json!(1)));
+        let mut envoy = Envoy::start(&Launch::new(config.build())).unwrap();
+
+        let reply = http::send(envoy.address("forward"), http::get("/x", &[("x-a", "1")])).unwrap();
+        assert_eq!(Received::from_reply(&reply).unwrap().only("x-a"), Some("1"));
+        let reply = http::send(envoy.address("answer"), http::get("/", &[])).unwrap();
+        assert_eq!(reply.text(), "hello");
+        let too_large = http::get("/", &[("x-a", &"x".repeat(2000))]);
+        assert_eq!(http::send(envoy.address("answer"), too_large).unwrap().status, 431);
+
+        envoy.wait_until("the requests to be counted", |stats| stats["http.answer.downstream_rq_total"] >= 1).unwrap();
+        assert!(envoy.rss_kib().unwrap() > 1000);
+        assert!(envoy.cpu_time().unwrap() > std::time::Duration::ZERO);
+    }
+
+    #[test]
+    fn a_refused_configuration_is_told_from_an_accepted_one() {
+        let module = Filter::new(Path::new("/nowhere.wasm"), "{}");
+        let config = Config::new().listener(Listener::answering("a", "").filter(module));
+        assert!(Envoy::refusal(&Launch::new(config.build())).unwrap().contains("Invalid path: /nowhere.wasm"));
+        let accepted = Config::new().listener(Listener::answering("a", ""));
+        let error = Envoy::refusal(&Launch::new(accepted.build())).unwrap_err();
+        assert!(error.to_string().contains("Envoy accepted"), "{error}");
+    }
+}
