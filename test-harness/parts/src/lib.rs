@@ -9,4 +9,5 @@ pub mod postgres;
 pub mod process;
 pub mod redis;
 pub mod scratch;
+pub mod server;
 pub mod upstream;

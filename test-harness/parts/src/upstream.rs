@@ -1,24 +1,18 @@
-//! An HTTP/1.1 application that answers every request with what it was told: request line, headers and body.
+//! An application that answers every request with what it was told: request line, headers and body.
 //!
 //! The answer is JSON. Each byte of a request stands in it as the character of the same number (U+0000 to U+00FF), so
 //! nothing is lost and nothing is normalised. Tests look at it to see what came through the proxy.
-use std::io::{BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{Reply, read_body, read_head};
+use crate::http::Reply;
+use crate::server::{Answer, Request, Server};
 
-/// The running application. It ends when dropped.
+/// The running application.
 #[derive(Debug)]
-pub struct Upstream {
-    address: SocketAddr,
-    shared: Arc<Shared>,
-}
+pub struct Upstream(Server);
 
 /// A request as the application received it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -29,6 +23,31 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
+}
+
+impl Upstream {
+    /// Starts it on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub fn start() -> Result<Self> {
+        Ok(Self(Server::start(|request| {
+            // Strings always make JSON.
+            Answer::new("application/json", serde_json::to_vec(&Received::from(request)).unwrap_or_default())
+        })?))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    /// How many requests have reached it.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.0.requests()
+    }
 }
 
 impl Received {
@@ -57,71 +76,10 @@ impl Received {
     }
 }
 
-impl Upstream {
-    /// Starts it on a free port of 127.0.0.1.
-    ///
-    /// # Errors
-    /// When no port can be had.
-    pub fn start() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { ended: AtomicBool::new(false), requests: AtomicU64::new(0) });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || accept(&listener, &accepting));
-        Ok(Self { address, shared })
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// How many requests have reached it.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.shared.requests.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::SeqCst);
-        // Wakes the accepting thread, which then drops the listener. Threads of open connections end with their clients.
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-#[derive(Debug)]
-struct Shared {
-    ended: AtomicBool,
-    requests: AtomicU64,
-}
-
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for stream in listener.incoming().flatten() {
-        if shared.ended.load(Ordering::SeqCst) {
-            return;
-        }
-        let shared = Arc::clone(shared);
-        // An error is the client's going away.
-        thread::spawn(move || serve(stream, &shared));
-    }
-}
-
-fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
-    stream.set_nodelay(true)?;
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
-    loop {
-        let (line, headers) = read_head(&mut reader)?;
-        let body = read_body(&mut reader, &headers, false)?;
-        shared.requests.fetch_add(1, Ordering::SeqCst);
-        let headers = headers.into_iter().map(|(name, value)| (name, as_characters(&value))).collect();
-        let answer = serde_json::to_vec(&Received { line, headers, body: as_characters(&body) })?;
-        let head =
-            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());
-        writer.write_all(&[head.into_bytes(), answer].concat())?;
+impl From<Request> for Received {
+    fn from(request: Request) -> Self {
+        let headers = request.headers.into_iter().map(|(name, value)| (name, as_characters(&value)));
+        Self { line: request.line, headers: headers.collect(), body: as_characters(&request.body) }
     }
 }
 

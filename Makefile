@@ -1,0 +1,34 @@
+# Each target is a script of the same name in scripts/, which installs what it needs and says how long its parts took.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test verify ci bench memory clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: ## install what demo and test need: Rust's wasm target, Envoy, Redis, Postgres
+	@scripts/setup test
+
+build: ## build the filter into dist/jwe_gate.wasm
+	@scripts/artefact
+
+demo: ## a real session through a real Envoy; keeps running, or with ONCE=1 ends after one round
+	@ONCE=$(ONCE) scripts/demo
+
+test: ## all tests (under 15 minutes, cold)
+	@scripts/test
+
+verify: ## everything, with minutes of load; says first what it needs
+	@scripts/verify
+
+ci: ## format, lints, documentation and all tests, warnings being errors
+	@scripts/ci
+
+bench: ## what the filter costs in Envoy, and what a lookup costs
+	@scripts/bench
+
+memory: ## 200,000 users through one Envoy, within the cache budget
+	@scripts/memory
+
+clean: ## remove what was built and installed in this folder
+	rm -rf .build dist
+	cargo clean

@@ -1,0 +1,134 @@
+//! `make bench`: what a warm filter costs, beside a filter that does nothing and no filter at all.
+//!
+//! All variants are listeners of one Envoy with one worker, in front of one upstream, and take turns in short rounds whose
+//! order alternates, so that what else the machine does falls on all of them alike. Nothing is asserted.
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use jwe_gate_bench::tokens::{COOKIE, Mint, SECRET};
+use jwe_gate_bench::{lookup, module};
+use jwe_gate_test_parts::envoy::{Envoy, Launch};
+use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
+use jwe_gate_test_parts::load;
+use serde_json::json;
+
+fn main() -> Result<()> {
+    let app = Envoy::start(&Launch::new(Config::new().listener(Listener::answering("app", "hello\n")).build()))?;
+    let lookup = lookup::start()?;
+    let mut config = Config::new().cluster("app", app.address("app")).cluster("jwe_gate_lookup", lookup.address());
+    let variants = variants()?;
+    for (name, filter) in &variants {
+        let listener = Listener::to_cluster(name, "app").option("common_http_protocol_options", underscores());
+        let listener = listener.option("early_header_mutation_extensions", early_removal());
+        config = config.listener(filter.iter().cloned().fold(listener, Listener::filter));
+    }
+    let launch = Launch::new(config.build()).env("AUTH_SECRET", SECRET).env("JWE_GATE_LOOKUP_SECRET", lookup::SECRET);
+    let envoy = Envoy::start(&launch)?;
+
+    let request = Mint::request(&Mint::new()?.token(1)?);
+    let listeners: Vec<_> = variants.iter().map(|(name, _)| envoy.address(name)).collect();
+    for listener in &listeners {
+        measure(&envoy, *listener, &request)?;
+    }
+    let mut samples = vec![Vec::new(); listeners.len()];
+    for round in 0..ROUNDS {
+        let mut order: Vec<_> = listeners.iter().zip(&mut samples).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for (listener, samples) in order {
+            samples.push(measure(&envoy, *listener, &request)?);
+        }
+    }
+    report(&variants.map(|(name, _)| name), &samples);
+    Ok(())
+}
+
+type Variant = (&'static str, Option<Filter>);
+
+fn variants() -> Result<[Variant; 5]> {
+    let noop = |file, name| Ok::<_, anyhow::Error>(Some(Filter::new(&module(file)?, "").name(name).vm_id(name)));
+    let gate = |name, access_log| {
+        let configuration = json!({
+            "version": 1,
+            "sessions": [{ "profile": "authjs", "cookie": COOKIE }],
+            "lookup": { "cluster": "jwe_gate_lookup", "authority": "lookup", "timeout_ms": 2000 },
+            "routes": [{ "access": "required" }],
+            "listener_strips": true,
+            "access_log": access_log,
+        });
+        let filter = Filter::new(&module("jwe_gate.wasm")?, &configuration.to_string()).name(name).vm_id(name);
+        Ok::<_, anyhow::Error>(Some(filter.environment(&["AUTH_SECRET", "JWE_GATE_LOOKUP_SECRET"])))
+    };
+    Ok([
+        (BARE, None),
+        (NOOP, noop("noop.wasm", "noop")?),
+        ("no-op, trimmed exports", noop("noop_trimmed.wasm", "noop_trimmed")?),
+        ("jwe-gate", gate("gate", json!({}))?),
+        ("jwe-gate, reason and subject logged", gate("gate_log", json!({ "reason": true, "subject": "hash" }))?),
+    ])
+}
+
+/// One turn of one variant: requests per second, and microseconds of Envoy's processor time per request.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    rate: f64,
+    cpu: f64,
+}
+
+fn measure(envoy: &Envoy, listener: SocketAddr, request: &[u8]) -> Result<Sample> {
+    let before = envoy.cpu_time()?;
+    let outcome = load::run(listener, CONNECTIONS, std::iter::repeat_n(request, REQUESTS))?;
+    let used = envoy.cpu_time()?.saturating_sub(before);
+    ensure!(outcome.all(200), "not every request was answered with 200: {:?}", outcome.statuses);
+    Ok(Sample { rate: per_request(outcome.elapsed).recip() * 1e6, cpu: per_request(used) })
+}
+
+fn report(names: &[&str], samples: &[Vec<Sample>]) {
+    let of = |name: &str| names.iter().position(|other| *other == name).and_then(|at| samples.get(at));
+    let (Some(bare), Some(noop)) = (of(BARE), of(NOOP)) else { return };
+    println!("One worker, {ROUNDS} rounds of {REQUESTS} requests each; medians, ratios round by round.\n");
+    println!("{:<38}{:>12}{:>14}{:>16}{:>18}", "", "requests/s", "CPU µs/req", "added CPU µs", "rate ÷ no-op");
+    for (name, samples) in names.iter().zip(samples) {
+        let added = samples.iter().zip(bare).map(|(one, bare)| one.cpu - bare.cpu);
+        let ratio = samples.iter().zip(noop).map(|(one, noop)| one.rate / noop.rate);
+        println!(
+            "{name:<38}{:>12.0}{:>14.1}{:>16.1}{:>18.3}",
+            median(samples.iter().map(|sample| sample.rate)),
+            median(samples.iter().map(|sample| sample.cpu)),
+            median(added),
+            median(ratio),
+        );
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// In microseconds.
+fn per_request(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6 / f64::from(u32::try_from(REQUESTS).unwrap_or(u32::MAX))
+}
+
+/// As in the shipped configuration, for all variants: what the listener costs is not the filter's.
+fn underscores() -> serde_json::Value {
+    json!({ "headers_with_underscores_action": "REJECT_REQUEST" })
+}
+
+fn early_removal() -> serde_json::Value {
+    let mutation = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation";
+    json!([{ "name": "early", "typed_config": {
+        "@type": format!("type.googleapis.com/{mutation}"),
+        "mutations": [{ "remove_on_match": { "key_matcher": { "prefix": "x-user-" } } }],
+    } }])
+}
+
+const BARE: &str = "Envoy without a filter";
+const NOOP: &str = "no-op, all exports of the SDK";
+const ROUNDS: usize = 20;
+const REQUESTS: usize = 10_000;
+const CONNECTIONS: usize = 16;
