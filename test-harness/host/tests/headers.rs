@@ -17,8 +17,7 @@ fn with_cookies(values: &[&[u8]]) -> Headers {
 
 #[test]
 fn a_getter_gives_only_the_first_of_several_lines() {
-    let (mut world, _, root) =
-        world(&[("request_headers", &format!("{GET_COOKIE} (call $log_given) (i32.const 0)"))]);
+    let (mut world, _, root) = world(&[("request_headers", &format!("{GET_COOKIE} (call $log_given) (i32.const 0)"))]);
     world.request(root, with_cookies(&[b"a=1", b"b=2"]));
     assert_eq!(logged(&world), ["000", "a=1"]);
 }
@@ -130,7 +129,8 @@ fn response_headers_can_be_changed_before_they_go_to_the_client() {
 
 #[test]
 fn a_body_is_readable_in_its_callback_and_not_after() {
-    let read = "(call $log_number (call $buffer (i32.const 0) (i32.const 1) (i32.const 99) (i32.const 8) (i32.const 12)))
+    let read =
+        "(call $log_number (call $buffer (i32.const 0) (i32.const 1) (i32.const 99) (i32.const 8) (i32.const 12)))
         (call $log_given)";
     let (mut world, _, root) = world(&[("request_body", &format!("{read} (i32.const 0)"))]);
     let request = world.request_with(root, Request { end_of_stream: false, ..Request::new(get()) });

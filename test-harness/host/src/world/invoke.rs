@@ -1,6 +1,6 @@
 //! Calling into a VM, and doing what the callback asked for once it has returned.
 
-use wasmtime::{Trap as EngineTrap, Val};
+use wasmtime::{Func, Trap as EngineTrap, Val};
 
 use super::World;
 use crate::host::{Action, Active};
@@ -21,12 +21,6 @@ pub(super) enum Called {
 impl World {
     /// Calls a callback for a context, if it is exported, and then does what it asked for.
     pub(super) fn call(&mut self, at: At, callback: &str, arguments: &[u32]) -> Called {
-        let called = self.call_only(at, callback, arguments);
-        self.act(at.instance);
-        called
-    }
-
-    fn call_only(&mut self, at: At, callback: &str, arguments: &[u32]) -> Called {
         if self.failed(at.instance) {
             return Called::Failed;
         }
@@ -34,6 +28,12 @@ impl World {
         let Some(function) = wasm.and_then(|wasm| wasm.get_func(&mut self.store, callback)) else {
             return Called::Absent;
         };
+        let called = self.run(at, callback, function, arguments);
+        self.act(at.instance);
+        called
+    }
+
+    fn run(&mut self, at: At, callback: &str, function: Func, arguments: &[u32]) -> Called {
         let arguments: Vec<_> = arguments.iter().map(|argument| Val::I32(argument.cast_signed())).collect();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
 
@@ -72,7 +72,7 @@ impl World {
         });
     }
 
-    /// A callback that a reply leads to may ask for more: it joins the end of the same list.
+    /// A callback that an action leads to does what is left of the list before its own caller goes on, as in Envoy.
     fn act(&mut self, instance: usize) {
         while let Some(action) = self.next_action(instance) {
             match action {
