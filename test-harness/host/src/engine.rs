@@ -83,3 +83,37 @@ fn store(module: &Module, file: &Path) {
         drop(fs::remove_file(&draft));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &[u8] = br#"(module (func (export "answer") (result i32) i32.const 42))"#;
+
+    #[test]
+    fn a_stored_module_is_loaded_again_and_anything_else_is_not() {
+        let engine = engine().unwrap();
+        let file = env::temp_dir().join(format!("jwe-gate-test-host-{}", process::id())).join("answer.cwasm");
+        assert!(load(engine, &file).is_none());
+        store(&Module::new(engine, ANSWER).unwrap(), &file);
+        let loaded = load(engine, &file);
+        fs::write(&file, b"not a module").unwrap();
+        let spoilt = load(engine, &file);
+        fs::remove_dir_all(file.parent().unwrap()).unwrap();
+        assert!(loaded.is_some_and(|module| module.get_export("answer").is_some()));
+        assert!(spoilt.is_none());
+    }
+
+    #[test]
+    fn test_binaries_find_their_cache_in_the_target_directory() {
+        let directory = cache_directory().unwrap();
+        assert!(env::current_exe().unwrap().starts_with(directory.parent().unwrap().parent().unwrap()));
+    }
+
+    #[test]
+    fn modules_have_different_files() {
+        let engine = engine().unwrap();
+        assert_ne!(file_name(engine, &[1; 32]), file_name(engine, &[2; 32]));
+        assert_eq!(file_name(engine, &[1; 32]), file_name(engine, &[1; 32]));
+    }
+}

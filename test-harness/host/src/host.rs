@@ -15,6 +15,9 @@ use crate::shared::{Queues, SharedData};
 use crate::stream::Stream;
 use crate::{RequestId, Setup};
 
+/// Envoy numbers callouts in steps, for it keeps their kind in the lowest bits.
+pub(crate) const CALL_STEP: u32 = 4;
+
 /// Everything outside the sandboxes.
 pub(crate) struct Host {
     pub(crate) profile: Profile,
@@ -225,7 +228,7 @@ impl Instance {
             actions: VecDeque::new(),
             stopped: false,
             next_context: 1,
-            next_call: 1,
+            next_call: CALL_STEP,
         }
     }
 

@@ -9,9 +9,9 @@ use jwe_gate_test_host::{
 };
 use support::{PARK, get, guest, logged, replied, take_log, world};
 
-const SHOW_CONFIGURATION: &str = r#"(call $log_number (local.get $id))
+const SHOW_CONFIGURATION: &str = r"(call $log_number (local.get $id))
     (drop (call $buffer (i32.const 7) (i32.const 0) (i32.const 999) (i32.const 8) (i32.const 12)))
-    (call $log_given)"#;
+    (call $log_given)";
 
 /// Refuses the configuration `no` and traps on one of three bytes.
 const CHOOSY: &str = r#"(call $log "asked")
@@ -53,6 +53,9 @@ fn a_replaced_configuration_ends_with_its_last_request() {
     world.end(request);
     assert_eq!(logged(&world), ["done", "002", "delete", "002", "done", "001", "delete", "001"]);
     assert!(!world.is_alive(old) && world.is_alive(new));
+    let late = world.request(old, get());
+    assert_eq!(replied(&world, late).status, 503);
+    assert!(world.traps().is_empty());
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn a_root_that_is_not_done_is_deleted_when_it_says_so() {
     let (mut world, vm, _) = world(&[
         ("configure", "(drop (call $tick_every (i32.const 10))) (i32.const 1)"),
         ("done", "(i32.const 0)"),
-        ("tick", r#"(call $log_number (local.get $id)) (call $log_number (call $done))"#),
+        ("tick", r"(call $log_number (local.get $id)) (call $log_number (call $done))"),
         ("delete", r#"(call $log "delete")"#),
     ]);
     world.configure(vm, "gate", "newer").unwrap();

@@ -4,7 +4,7 @@
 
 mod support;
 
-use jwe_gate_test_host::{RootId, VmId, World};
+use jwe_gate_test_host::{Headers, RootId, VmId, World};
 use support::{get, guest, logged, take_log, world};
 
 const OK: &str = "(i32.const 1)";
@@ -159,4 +159,34 @@ fn counters_never_fall_and_gauges_do_and_histograms_keep_samples() {
     assert_eq!(logged(&world), ["002", "002", "000", "000", "002", "002", "001"]);
     assert_eq!((world.metric("counter"), world.metric("gauge")), (Some(0), Some(5)));
     assert_eq!((world.histogram("histogram"), world.metric("none")), (vec![9], None));
+}
+
+#[test]
+fn a_message_for_a_filter_that_was_replaced_wakes_nobody() {
+    let once = r#"(if (call $resolve "" "queue" (i32.const 16)) (then (drop (call $register "queue" (i32.const 16)))))
+        (i32.const 1)"#;
+    let (mut world, vm, _) = world(&[("configure", once), ("request_headers", ENQUEUE), ("queue_ready", DEQUEUE)]);
+    let newer = world.configure(vm, "gate", "newer").unwrap();
+    world.request(newer, get());
+    assert_eq!(world.pending_wakeups(), 1);
+    world.run_until_idle();
+    assert_eq!(logged(&world), ["000", "000"]);
+}
+
+#[test]
+fn a_message_for_a_vm_that_was_reloaded_wakes_the_context_of_the_same_number() {
+    let enqueue_or_trap = format!("(if (i32.eqz (local.get $headers)) (then unreachable)) {ENQUEUE}");
+    let callbacks = [
+        ("configure", REGISTER),
+        ("request_headers", enqueue_or_trap.as_str()),
+        ("queue_ready", r#"(call $log "ready")"#),
+    ];
+    let (mut world, _, root) = world(&callbacks);
+    world.request(root, get());
+    world.request(root, Headers::new());
+    world.run_until_idle();
+    assert_eq!(take_log(&mut world), ["000", "000"], "the VM has failed");
+    world.request(root, get());
+    world.run_until_idle();
+    assert_eq!(logged(&world), ["000", "000", "ready"]);
 }

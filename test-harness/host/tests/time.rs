@@ -98,14 +98,14 @@ fn environment_variables_arrive() {
 
 #[test]
 fn output_goes_to_the_log_and_other_files_do_not_exist() {
-    let body = r#"(i32.store (i32.const 24) (i32.const 40)) (i32.store (i32.const 28) (i32.const 2))
+    let body = r"(i32.store (i32.const 24) (i32.const 40)) (i32.store (i32.const 28) (i32.const 2))
         (i32.store16 (i32.const 40) (i32.const 0x0a68))
         (drop (call $fd_write (i32.const 2) (i32.const 24) (i32.const 1) (i32.const 16)))
         (call $log_number (i32.load (i32.const 16)))
         (call $log_number (call $fd_write (i32.const 3) (i32.const 24) (i32.const 1) (i32.const 16)))
         (call $log_number (call $path_open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
             (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 0)))
-        (call $log_number (call $grpc_cancel (i32.const 1))) (i32.const 1)"#;
+        (call $log_number (call $grpc_cancel (i32.const 1))) (i32.const 1)";
     let (world, ..) = world(&[("configure", body)]);
     assert_eq!(logged(&world), ["h", "002", "008", "052", "012"]);
     assert_eq!(world.log()[0].level, Level::Error);

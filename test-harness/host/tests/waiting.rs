@@ -167,6 +167,11 @@ fn what_no_correct_filter_does_is_kept() {
         let misuses: Vec<_> = world.misuses().iter().map(|misuse| (misuse.request, misuse.kind)).collect();
         assert_eq!(misuses, [(Some(request), kind)]);
     }
+    let (mut early, _, root) = world(&[("request_headers", &format!("(drop {RESUME}) (i32.const 1)"))]);
+    let request = early.request(root, get());
+    assert_eq!(forwarded(&early, request), get(), "it goes on all the same");
+    assert_eq!(early.misuses()[0].kind, MisuseKind::ResumedNotParked);
+
     let (mut world, ..) = world(&[TICKING, ("tick", "(drop (call $reply (i32.const 200) \"\"))")]);
     world.advance(10);
     assert_eq!(world.misuses()[0].kind, MisuseKind::RepliedWithoutRequest);

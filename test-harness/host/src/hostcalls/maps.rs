@@ -4,19 +4,20 @@ use super::Answered;
 use crate::abi::{BufferKind, MapKind, Status};
 use crate::guest::Guest;
 use crate::headers::Headers;
+use crate::host::Host;
 
 pub(super) fn get(guest: &mut Guest<'_>, map: u32, name: u32, name_size: u32, data: u32, data_size: u32) -> Answered {
     let kind = kind(map)?;
     let name = guest.read(name, name_size)?;
-    let value = readable(guest, kind).ok_or(Status::BadArgument)?.first(&name).ok_or(Status::NotFound)?.to_vec();
+    let value = readable(guest.host(), kind).ok_or(Status::BadArgument)?.first(&name).ok_or(Status::NotFound)?.to_vec();
     guest.give(&value, data, data_size)
 }
 
 /// A map that is not there reads as empty, unlike in `get`.
 pub(super) fn pairs(guest: &mut Guest<'_>, map: u32, data: u32, data_size: u32) -> Answered {
     let kind = kind(map)?;
-    let headers = readable(guest, kind).unwrap_or_default();
-    let encoded = if headers.is_empty() { Vec::new() } else { headers.encode() };
+    let headers = readable(guest.host(), kind).filter(|headers| !headers.is_empty());
+    let encoded = headers.map(Headers::encode).unwrap_or_default();
     guest.give(&encoded, data, data_size)
 }
 
@@ -64,21 +65,20 @@ fn kind(map: u32) -> Result<MapKind, Status> {
     MapKind::from_number(map).ok_or(Status::BadArgument)
 }
 
-/// A copy of a map that may be read now.
-fn readable(guest: &mut Guest<'_>, kind: MapKind) -> Option<Headers> {
-    let host = guest.host();
+/// A map that may be read now.
+fn readable(host: &mut Host, kind: MapKind) -> Option<&Headers> {
     match kind {
         MapKind::Request => {
             let stream = host.acting_stream()?;
-            (stream.request_open || stream.logging).then(|| stream.request.clone())
+            (stream.request_open || stream.logging).then_some(&stream.request)
         }
         MapKind::Response => {
             let stream = host.acting_stream()?;
-            (stream.response_open || stream.logging).then(|| stream.response.clone())
+            (stream.response_open || stream.logging).then_some(&stream.response)
         }
         MapKind::CallResponse => {
             let root = host.acting_root()?;
-            host.root_context(root)?.answer.as_ref().map(|(headers, _)| headers.clone())
+            host.root_context(root)?.answer.as_ref().map(|(headers, _)| headers)
         }
         MapKind::Absent => None,
     }

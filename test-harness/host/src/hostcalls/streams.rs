@@ -4,7 +4,7 @@ use super::Answered;
 use crate::abi::Status;
 use crate::guest::Guest;
 use crate::headers::Headers;
-use crate::host::{Action, Context, OpenCall};
+use crate::host::{Action, CALL_STEP, Context, OpenCall};
 use crate::ids::{At, CallId};
 use crate::report::{Call, Caller, Cluster, MisuseKind, Reply};
 
@@ -160,7 +160,7 @@ fn dispatch(
     };
     let instance = host.instance(at).ok_or(Status::InternalFailure)?;
     let (token, vm) = (instance.next_call, instance.worker);
-    instance.next_call += 1;
+    instance.next_call += CALL_STEP;
     let due_ms = (timeout_ms > 0).then(|| host.clock.elapsed_ms() + timeout_ms);
     let call = Call { id: CallId(host.calls.len()), vm, from, upstream, headers, body, trailers, timeout_ms };
     host.calls.push(OpenCall { call, root, token, due_ms, open: true });

@@ -18,7 +18,7 @@ impl World {
         self.request_with(root, Request::new(headers))
     }
 
-    /// Makes a request. A filter that is not there any more lets it hang, as nothing serves it.
+    /// Makes a request. For a filter that has ended, as for one whose VM has failed, the proxy answers 503.
     pub fn request_with(&mut self, root: RootId, request: Request) -> RequestId {
         let id = RequestId(self.store.data().streams.len());
         let root_at = self.serving(root).unwrap_or(At { instance: usize::MAX, context: 0 });
@@ -34,7 +34,7 @@ impl World {
         if called == Called::Failed {
             self.fail_stream(id);
         } else if passes(called) {
-            self.forward(id, Phase::Arriving);
+            self.forward(id);
         } else if let Some(stream) = self.host().stream(id).filter(|stream| stream.phase == Phase::Arriving) {
             stream.phase = Phase::Parked;
         }
@@ -148,17 +148,20 @@ impl World {
         self.store.data().streams.get(request.0).map(|stream| stream.at.context)
     }
 
+    /// Resuming what is not parked yet works in the proxy, by accident of its order: it goes on, and is misuse.
     pub(super) fn resume_request(&mut self, request: RequestId) {
-        self.forward(request, Phase::Parked);
+        let Some(stream) = self.host().stream(request) else { return };
+        if stream.phase != Phase::Parked || stream.closed {
+            self.host().misuse(Some(request), MisuseKind::ResumedNotParked);
+        }
+        self.forward(request);
     }
 
-    fn forward(&mut self, request: RequestId, from: Phase) {
-        let Some(stream) = self.host().stream(request) else { return };
-        if stream.phase == from && !stream.closed {
+    fn forward(&mut self, request: RequestId) {
+        let waits = |stream: &&mut Stream| matches!(stream.phase, Phase::Arriving | Phase::Parked) && !stream.closed;
+        if let Some(stream) = self.host().stream(request).filter(waits) {
             stream.phase = Phase::Forwarded;
             stream.request_open = false;
-        } else if from == Phase::Parked {
-            self.host().misuse(Some(request), MisuseKind::ResumedNotParked);
         }
     }
 

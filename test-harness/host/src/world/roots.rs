@@ -59,7 +59,7 @@ impl World {
 
     /// Where a filter is now, after starting it in a new VM if its own has failed and the policy says so.
     pub(super) fn serving(&mut self, id: RootId) -> Option<At> {
-        let root = self.roots.get(id.0)?;
+        let root = self.roots.get(id.0).filter(|root| !root.ended)?;
         let reload = self.failed(root.at.instance) && self.setup.failure_policy == FailurePolicy::FailReload;
         if !reload {
             return Some(root.at);

@@ -3,7 +3,7 @@
 //! In a callback's body a literal such as `"name"` stands for its address and its length, so it fits wherever the ABI
 //! takes a pair of those. Results go to fixed places: a pointer to 8, a size to 12, a number to 16.
 
-#![expect(clippy::unwrap_used, reason = "also the helpers of a test may fail it")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "also the helpers of a test may fail it")]
 #![allow(dead_code, reason = "not every test file needs every helper")]
 
 use std::fmt::Write as _;
