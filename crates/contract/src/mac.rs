@@ -21,15 +21,16 @@ pub struct LookupSecret {
 pub struct WeakSecret;
 
 impl LookupSecret {
-    /// Takes the secret's UTF-8 bytes as they are.
+    /// Takes the bytes of the secret as they are.
     ///
     /// # Errors
     /// [`WeakSecret`] when it has fewer than 16 bytes.
-    pub fn new(secret: &str) -> Result<Self, WeakSecret> {
+    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, WeakSecret> {
+        let secret = secret.as_ref();
         if secret.len() < MIN_SECRET_BYTES {
             return Err(WeakSecret);
         }
-        let keyed = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| WeakSecret)?;
+        let keyed = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| WeakSecret)?;
         Ok(Self { keyed })
     }
 

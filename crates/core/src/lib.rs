@@ -1,1 +1,20 @@
 //! The gate itself, without I/O: tokens, sessions, verdicts and what to do with a request.
+
+#![forbid(unsafe_code)]
+
+pub mod claims;
+pub mod config;
+pub mod cookie;
+pub mod gate;
+pub mod identity;
+pub mod jwe;
+pub mod l0;
+pub mod l1;
+pub mod mac;
+pub mod metrics;
+pub mod policy;
+pub mod record;
+pub mod revocation;
+pub mod secret;
+pub mod time;
+pub mod verdict;

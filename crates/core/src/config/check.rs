@@ -1,0 +1,322 @@
+//! From what the operator wrote to what it means.
+
+use std::time::Duration;
+
+use jwe_gate_contract::LookupSecret;
+
+use super::environment::{Environment, number, secrets, switch, variable};
+use super::error::{ConfigError, Fault};
+use super::raw::{RawBypass, RawCache, RawConfig, RawLimits, RawLookup, RawRoute, RawSession};
+use super::scalar::{MaxAge, SecretRef, Whole};
+use super::{Access, AccessLog, BypassConfig, CacheConfig, Config, LookupConfig, SessionConfig};
+use crate::claims::Rules;
+use crate::cookie::{Limits, Name};
+use crate::jwe::Profile;
+use crate::secret::Secret;
+
+type Checked<T> = Result<T, ConfigError>;
+
+/// Reads one configuration: the environment that it refers to, and what the operator should be told.
+struct Reader<'a> {
+    environment: Environment<'a>,
+    warnings: Vec<String>,
+}
+
+pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<Config> {
+    if raw.version.is_some_and(|version| version != Whole(1)) {
+        return Err(ConfigError::new("version", Fault::Version));
+    }
+    let mut reader = Reader { environment, warnings: Vec::new() };
+    let sessions = reader.sessions(raw.sessions)?;
+    let lookup = reader.lookup(raw.lookup)?;
+    let bypass = reader.bypass(raw.bypass)?;
+    Ok(Config {
+        sessions,
+        lookup,
+        cache: cache(&raw.cache)?,
+        access: access(raw.routes.as_deref())?,
+        issuer_paths: issuer_paths(raw.issuer_paths)?,
+        user_id_header: user_id_header(raw.identity.user_id.as_deref(), bypass.as_ref())?,
+        bypass,
+        limits: limits(&raw.limits)?,
+        max_waiting: size("limits.waiting_requests", raw.limits.waiting_requests, 1, 100_000, 4096)?,
+        listener_strips: raw.listener_strips,
+        access_log: AccessLog { reason: raw.access_log.reason, subject: raw.access_log.subject },
+        debug_header: raw.debug_header,
+        warnings: reader.warnings,
+    })
+}
+
+impl Reader<'_> {
+    fn sessions(&mut self, raw: Option<Vec<RawSession>>) -> Checked<Vec<SessionConfig>> {
+        let Some(raw) = raw else { return Ok(vec![self.session_of_the_environment()?]) };
+        if raw.is_empty() {
+            return Err(ConfigError::new("sessions", Fault::Empty));
+        }
+        let mut sessions: Vec<SessionConfig> = Vec::with_capacity(raw.len());
+        for (index, entry) in raw.into_iter().enumerate() {
+            let path = format!("sessions[{index}]");
+            let session = self.session(&path, entry)?;
+            if sessions.iter().any(|earlier| same_tokens(earlier, &session)) {
+                return Err(ConfigError::new(path, Fault::Duplicate));
+            }
+            sessions.push(session);
+        }
+        Ok(sessions)
+    }
+
+    /// What the system that is replaced did: one Auth.js session, its cookie named by `JWT_SALT`.
+    fn session_of_the_environment(&mut self) -> Checked<SessionConfig> {
+        let cookie = variable(self.environment, "JWT_SALT").unwrap_or_else(|| "authjs.session-token".to_owned());
+        let Some(cookie) = Name::new(&cookie) else {
+            return Err(ConfigError::new("env.JWT_SALT", Fault::CookieName));
+        };
+        Ok(SessionConfig {
+            profile: Profile::AuthJs,
+            cookie,
+            salt: None,
+            secrets: self.secrets("sessions", None)?,
+            rules: Rules::default(),
+            bearer: true,
+        })
+    }
+
+    fn session(&mut self, path: &str, raw: RawSession) -> Checked<SessionConfig> {
+        let Some(cookie) = Name::new(&raw.cookie) else {
+            return Err(ConfigError::new(format!("{path}.cookie"), Fault::CookieName));
+        };
+        for (field, text) in [("issuer", &raw.issuer), ("audience", &raw.audience)] {
+            if text.as_deref() == Some("") {
+                return Err(ConfigError::new(format!("{path}.{field}"), Fault::Empty));
+            }
+        }
+        let rules = Rules {
+            max_session_age: Self::max_session_age(path, raw.max_session_age)?,
+            require_exp: raw.require_exp.unwrap_or(true),
+            issuer: raw.issuer,
+            audience: raw.audience,
+        };
+        Ok(SessionConfig {
+            profile: raw.profile,
+            cookie,
+            salt: raw.salt,
+            secrets: self.secrets(path, raw.secrets)?,
+            rules,
+            bearer: raw.bearer.unwrap_or(true),
+        })
+    }
+
+    fn max_session_age(path: &str, raw: Option<MaxAge>) -> Checked<Option<Duration>> {
+        const YEAR: u64 = 365 * 24 * 3600;
+        match raw {
+            None => Ok(Rules::default().max_session_age),
+            Some(MaxAge::Off) => Ok(None),
+            Some(MaxAge::Seconds(seconds)) if (60..=YEAR).contains(&seconds) => Ok(Some(Duration::from_secs(seconds))),
+            Some(MaxAge::Seconds(_)) => {
+                Err(ConfigError::new(format!("{path}.max_session_age"), Fault::OutOfBounds { min: 60, max: YEAR }))
+            }
+        }
+    }
+
+    fn secrets(&mut self, path: &str, raw: Option<Vec<SecretRef>>) -> Checked<Vec<Secret>> {
+        let path = format!("{path}.secrets");
+        let Some(raw) = raw else {
+            let found = secrets(self.environment);
+            for (name, secret) in &found {
+                refuse_placeholder(&format!("env.{name}"), secret)?;
+            }
+            if found.is_empty() {
+                return Err(ConfigError::new(path, Fault::NoSecret));
+            }
+            return Ok(found.into_iter().map(|(_, secret)| secret).collect());
+        };
+        if raw.is_empty() {
+            return Err(ConfigError::new(path, Fault::Empty));
+        }
+        raw.into_iter().enumerate().map(|(index, secret)| self.secret(&format!("{path}[{index}]"), secret)).collect()
+    }
+
+    fn secret(&mut self, path: &str, raw: SecretRef) -> Checked<Secret> {
+        let secret = match raw {
+            SecretRef::Environment(name) => match variable(self.environment, &name) {
+                Some(value) => Secret::new(value),
+                None => return Err(ConfigError::new(format!("{path}.env"), Fault::EnvironmentUnset)),
+            },
+            SecretRef::Literal(secret) => {
+                self.warnings.push(format!(
+                    "{path}: a secret in the configuration is shown by the proxy's configuration dump; use {{\"env\": …}}"
+                ));
+                secret
+            }
+        };
+        if secret.is_empty() {
+            return Err(ConfigError::new(path, Fault::Empty));
+        }
+        refuse_placeholder(path, &secret)?;
+        Ok(secret)
+    }
+
+    fn lookup(&mut self, raw: Option<RawLookup>) -> Checked<Option<LookupConfig>> {
+        let raw = match (switch(self.environment, "ENABLE_DB_CHECK")?, raw) {
+            (Some(false), raw) => {
+                if raw.is_some() {
+                    self.warnings.push("lookup: switched off by ENABLE_DB_CHECK; every valid token passes".to_owned());
+                }
+                return Ok(None);
+            }
+            (None, None) => return Ok(None),
+            (Some(true), None) => RawLookup::default(),
+            (_, Some(raw)) => raw,
+        };
+        let secret = raw.secret.unwrap_or_else(|| SecretRef::Environment("JWE_GATE_LOOKUP_SECRET".to_owned()));
+        let secret = self.secret("lookup.secret", secret)?;
+        let secret = LookupSecret::new(secret.expose())
+            .map_err(|_| ConfigError::new("lookup.secret", Fault::ShortSecret { min: 16 }))?;
+        let timeout = size("lookup.timeout_ms", raw.timeout_ms, 10, 60_000, 500)?;
+        let max_fresh = match raw.max_fresh_seconds {
+            Some(Whole(seconds)) => bounded("lookup.max_fresh_seconds", seconds, 1, 86_400)?,
+            None => number(self.environment, "REDIS_CACHE_TTL", 1, 86_400)?.unwrap_or(600),
+        };
+        Ok(Some(LookupConfig {
+            cluster: text("lookup.cluster", raw.cluster, "jwe_gate_lookup")?,
+            authority: text("lookup.authority", raw.authority, "jwe-gate-lookup")?,
+            timeout: Duration::from_millis(timeout as u64),
+            secret,
+            realm: text("lookup.realm", raw.realm, "default")?,
+            max_fresh: Duration::from_secs(max_fresh),
+        }))
+    }
+
+    fn bypass(&mut self, raw: Option<RawBypass>) -> Checked<Option<BypassConfig>> {
+        const DEFAULT_HEADER: &str = "x-bypass-auth";
+        let allowed = switch(self.environment, "ALLOW_BYPASS")?;
+        let (path, header, value) = match raw {
+            Some(_) if allowed == Some(false) => return Ok(None),
+            Some(raw) => ("bypass.value", raw.header, self.bypass_value(raw.value)?),
+            None if allowed == Some(true) => {
+                let value = variable(self.environment, "BYPASS_HEADER_VALUE").unwrap_or_default();
+                ("env.BYPASS_HEADER_VALUE", variable(self.environment, "BYPASS_HEADER"), Secret::new(value))
+            }
+            None => return Ok(None),
+        };
+        if value.len() < MIN_BYPASS_BYTES {
+            return Err(ConfigError::new(path, Fault::ShortSecret { min: MIN_BYPASS_BYTES }));
+        }
+        let header = header_name("bypass.header", header.as_deref().unwrap_or(DEFAULT_HEADER))?;
+        self.warnings.push(format!("bypass: requests with the right {header} header pass without a session"));
+        Ok(Some(BypassConfig { header, value }))
+    }
+
+    fn bypass_value(&mut self, raw: SecretRef) -> Checked<Secret> {
+        self.secret("bypass.value", raw)
+    }
+}
+
+fn same_tokens(one: &SessionConfig, other: &SessionConfig) -> bool {
+    one.profile == other.profile && one.cookie == other.cookie && one.salt == other.salt
+}
+
+/// Secrets that stand in examples and in the system that is replaced.
+fn refuse_placeholder(path: &str, secret: &Secret) -> Checked<()> {
+    const PLACEHOLDERS: [&str; 4] = ["your_secret", "your-secret", "changeme", "secret"];
+    let text = secret.expose().trim_ascii();
+    if PLACEHOLDERS.iter().any(|placeholder| text.eq_ignore_ascii_case(placeholder.as_bytes())) {
+        return Err(ConfigError::new(path, Fault::PlaceholderSecret));
+    }
+    if text.is_empty() {
+        return Err(ConfigError::new(path, Fault::Empty));
+    }
+    Ok(())
+}
+
+fn cache(raw: &RawCache) -> Checked<CacheConfig> {
+    Ok(CacheConfig {
+        l0_entries: size("cache.l0_entries", raw.l0_entries, 16, 1 << 20, 4096)?,
+        l1_records: size("cache.l1_records", raw.l1_records, 16, 1 << 22, 1 << 16)?,
+        record_bytes: size("cache.record_bytes", raw.record_bytes, 256, 4096, 512)?,
+    })
+}
+
+fn limits(raw: &RawLimits) -> Checked<Limits> {
+    let default = Limits::default();
+    Ok(Limits {
+        token_bytes: size("limits.token_bytes", raw.token_bytes, 256, 1 << 20, default.token_bytes)?,
+        chunks: size("limits.chunks", raw.chunks, 1, 1000, default.chunks)?,
+        header_bytes: size("limits.cookie_bytes", raw.cookie_bytes, 256, 1 << 20, default.header_bytes)?,
+    })
+}
+
+/// One rule for everything, until rules can tell paths apart.
+fn access(routes: Option<&[RawRoute]>) -> Checked<Access> {
+    match routes {
+        None => Ok(Access::Required),
+        Some([route]) => Ok(route.access),
+        Some(_) => Err(ConfigError::new("routes", Fault::Routes)),
+    }
+}
+
+fn issuer_paths(raw: Option<Vec<String>>) -> Checked<Vec<String>> {
+    let paths = raw.unwrap_or_else(|| vec!["/api/auth/".to_owned()]);
+    match paths.iter().position(|path| !path.starts_with('/')) {
+        Some(index) => Err(ConfigError::new(format!("issuer_paths[{index}]"), Fault::Path)),
+        None => Ok(paths),
+    }
+}
+
+fn user_id_header(raw: Option<&str>, bypass: Option<&BypassConfig>) -> Checked<String> {
+    let name = header_name("identity.user_id", raw.unwrap_or("x-user-id"))?;
+    if bypass.is_some_and(|bypass| bypass.header == name) {
+        return Err(ConfigError::new("bypass.header", Fault::HeaderReserved));
+    }
+    Ok(name)
+}
+
+/// A header name in lower case; refused when the proxy or the gate gives it a meaning of its own.
+fn header_name(path: &str, name: &str) -> Checked<String> {
+    const RESERVED: [&str; 10] = [
+        "authorization",
+        "connection",
+        "content-length",
+        "cookie",
+        "expect",
+        "host",
+        "set-cookie",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(token) {
+        return Err(ConfigError::new(path, Fault::HeaderName));
+    }
+    let name = name.to_ascii_lowercase();
+    if RESERVED.contains(&name.as_str()) || name.starts_with("x-envoy-") || name == crate::gate::BYPASS_MARKER {
+        return Err(ConfigError::new(path, Fault::HeaderReserved));
+    }
+    Ok(name)
+}
+
+fn text(path: &str, raw: Option<String>, default: &str) -> Checked<String> {
+    match raw {
+        Some(text) if text.is_empty() => Err(ConfigError::new(path, Fault::Empty)),
+        Some(text) => Ok(text),
+        None => Ok(default.to_owned()),
+    }
+}
+
+fn bounded(path: &str, value: u64, min: u64, max: u64) -> Checked<u64> {
+    if (min..=max).contains(&value) {
+        return Ok(value);
+    }
+    Err(ConfigError::new(path, Fault::OutOfBounds { min, max }))
+}
+
+fn size(path: &str, raw: Option<Whole>, min: usize, max: usize, default: usize) -> Checked<usize> {
+    let Some(Whole(value)) = raw else { return Ok(default) };
+    let out_of_bounds = || ConfigError::new(path, Fault::OutOfBounds { min: min as u64, max: max as u64 });
+    let value = usize::try_from(value).map_err(|_| out_of_bounds())?;
+    (min..=max).contains(&value).then_some(value).ok_or_else(out_of_bounds)
+}
+
+/// A bypass value is a password that every request may guess at.
+const MIN_BYPASS_BYTES: usize = 16;

@@ -1,0 +1,153 @@
+//! The filter's configuration: JSON in, a [`Config`] out, or the path of the field that is wrong and why.
+//!
+//! Parsing has two stages, in two files: [`raw`] is what the operator wrote, [`Config`] is what it means once the
+//! environment has been read. There is no default policy: what cannot be understood is refused and the proxy keeps
+//! the configuration that it had.
+
+mod check;
+mod environment;
+mod error;
+mod raw;
+mod scalar;
+
+use std::time::Duration;
+
+pub use environment::Environment;
+pub use error::{ConfigError, Fault};
+
+use crate::claims::Rules;
+use crate::cookie::{Limits, Name};
+use crate::jwe::Profile;
+use crate::secret::Secret;
+
+/// A configuration that has been checked. It holds secrets, so it is compiled into keys and dropped.
+#[derive(Debug)]
+pub struct Config {
+    /// The sessions that are accepted, in order of preference; never empty.
+    pub sessions: Vec<SessionConfig>,
+    /// How users are looked up; without it every valid token passes.
+    pub lookup: Option<LookupConfig>,
+    /// Sizes of the caches.
+    pub cache: CacheConfig,
+    /// Who may pass. One rule for every request.
+    pub access: Access,
+    /// Paths on which the app turns a shown token into a fresh one.
+    pub issuer_paths: Vec<String>,
+    /// The header that tells the app who the user is, in lower case.
+    pub user_id_header: String,
+    /// The door for maintenance, if it is open.
+    pub bypass: Option<BypassConfig>,
+    /// What is read of a request before it is called too large.
+    pub limits: Limits,
+    /// How many requests of one worker may wait for lookups.
+    pub max_waiting: usize,
+    /// Whether the listener already drops identity headers and names with underscores.
+    pub listener_strips: bool,
+    /// What access logs are told.
+    pub access_log: AccessLog,
+    /// Whether replies name the reason in a header.
+    pub debug_header: bool,
+    /// What works but should be put right, in words for the operator.
+    pub warnings: Vec<String>,
+}
+
+/// One kind of session token.
+#[derive(Debug)]
+pub struct SessionConfig {
+    /// How the issuer makes tokens.
+    pub profile: Profile,
+    /// The cookie that carries them.
+    pub cookie: Name,
+    /// The HKDF salt, where it is not the profile's own.
+    pub salt: Option<String>,
+    /// The issuer's secrets, newest first; never empty.
+    pub secrets: Vec<Secret>,
+    /// What claims must say.
+    pub rules: Rules,
+    /// Whether `Authorization: Bearer` is taken when there is no cookie.
+    pub bearer: bool,
+}
+
+/// How users are looked up.
+#[derive(Debug)]
+pub struct LookupConfig {
+    /// The proxy's cluster for the lookup service.
+    pub cluster: String,
+    /// The `:authority` of questions.
+    pub authority: String,
+    /// How long to wait for an answer.
+    pub timeout: Duration,
+    /// Authenticates both directions.
+    pub secret: jwe_gate_contract::LookupSecret,
+    /// Which user table is meant; the lookup service has the same name.
+    pub realm: String,
+    /// The longest that a verdict is used without asking again.
+    pub max_fresh: Duration,
+}
+
+/// Sizes of the caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheConfig {
+    /// Tokens that each worker remembers.
+    pub l0_entries: usize,
+    /// Records that all workers share.
+    pub l1_records: usize,
+    /// The size of one shared record, in bytes. A larger one is not shared.
+    pub record_bytes: usize,
+}
+
+/// Who may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Everybody; no token is looked at, no identity is given.
+    Open,
+    /// Everybody; who has a session is named.
+    Optional,
+    /// Only who has a session.
+    Required,
+}
+
+/// A door for maintenance: requests that show a secret value pass without a session and without an identity.
+#[derive(Debug)]
+pub struct BypassConfig {
+    /// The header, in lower case.
+    pub header: String,
+    /// Its value.
+    pub value: Secret,
+}
+
+/// What access logs are told, as filter state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccessLog {
+    /// The reason of each decision.
+    pub reason: bool,
+    /// Who the user is.
+    pub subject: SubjectLog,
+}
+
+/// How access logs name the user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectLog {
+    /// By a keyed hash: one user's requests belong together, and nobody can tell whose they are.
+    Hash,
+    /// Not at all.
+    #[default]
+    Off,
+    /// By the id itself.
+    Plain,
+}
+
+impl Config {
+    /// Reads the configuration, and the variables that it refers to from `environment`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the path of the first field that is wrong, and why.
+    pub fn from_json(json: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
+        check::checked(raw::parse(json)?, environment)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! What the operator wrote, as JSON. Unknown fields are refused, so that a misspelt rule is not a missing one.
+
+use serde::Deserialize;
+
+use super::error::{ConfigError, Fault};
+use super::scalar::{MaxAge, SecretRef, Whole};
+use super::{Access, SubjectLog};
+use crate::jwe::Profile;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    pub(super) version: Option<Whole>,
+    pub(super) sessions: Option<Vec<RawSession>>,
+    pub(super) lookup: Option<RawLookup>,
+    #[serde(default)]
+    pub(super) cache: RawCache,
+    pub(super) routes: Option<Vec<RawRoute>>,
+    pub(super) issuer_paths: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) identity: RawIdentity,
+    pub(super) bypass: Option<RawBypass>,
+    #[serde(default)]
+    pub(super) limits: RawLimits,
+    #[serde(default)]
+    pub(super) listener_strips: bool,
+    #[serde(default)]
+    pub(super) access_log: RawAccessLog,
+    #[serde(default)]
+    pub(super) debug_header: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSession {
+    pub(super) profile: Profile,
+    pub(super) cookie: String,
+    pub(super) salt: Option<String>,
+    pub(super) secrets: Option<Vec<SecretRef>>,
+    pub(super) max_session_age: Option<MaxAge>,
+    pub(super) require_exp: Option<bool>,
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) bearer: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLookup {
+    pub(super) cluster: Option<String>,
+    pub(super) authority: Option<String>,
+    pub(super) timeout_ms: Option<Whole>,
+    pub(super) secret: Option<SecretRef>,
+    pub(super) realm: Option<String>,
+    pub(super) max_fresh_seconds: Option<Whole>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCache {
+    pub(super) l0_entries: Option<Whole>,
+    pub(super) l1_records: Option<Whole>,
+    pub(super) record_bytes: Option<Whole>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRoute {
+    pub(super) access: Access,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIdentity {
+    pub(super) user_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBypass {
+    pub(super) header: Option<String>,
+    pub(super) value: SecretRef,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    pub(super) token_bytes: Option<Whole>,
+    pub(super) chunks: Option<Whole>,
+    pub(super) cookie_bytes: Option<Whole>,
+    pub(super) waiting_requests: Option<Whole>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAccessLog {
+    #[serde(default)]
+    pub(super) reason: bool,
+    #[serde(default)]
+    pub(super) subject: SubjectLog,
+}
+
+/// Reads the JSON; an empty document stands for `{}`, so that the variables alone can configure the filter.
+pub(super) fn parse(json: &[u8]) -> Result<RawConfig, ConfigError> {
+    let json = if json.is_empty() { b"{}" } else { json };
+    // Serde would read a list as the fields in their order.
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return Err(ConfigError::new(".", Fault::Form("must be an object".to_owned())));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let raw = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| ConfigError::new(error.path().to_string(), Fault::Form(words(error.inner()))))?;
+    deserializer.end().map_err(|error| ConfigError::new(".", Fault::Form(words(&error))))?;
+    Ok(raw)
+}
+
+/// The parser's message without the position, which means nothing once a proxy has rewritten the JSON, and without
+/// the text that stood there: a secret may have got into the wrong field.
+fn words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let words = text.rsplit_once(" at line ").map_or(text.as_str(), |(words, _)| words);
+    match (words.split_once(" string \""), words.rsplit_once("\", expected ")) {
+        (Some((before, _)), Some((_, expected))) => format!("{before} text, expected {expected}"),
+        _ => words.to_owned(),
+    }
+}

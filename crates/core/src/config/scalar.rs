@@ -1,0 +1,126 @@
+//! Scalars whose errors must read well: serde's untagged enums say only that nothing matched.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+use crate::secret::Secret;
+
+/// A whole number. Proxies that hold JSON as doubles may write `1000000` as `1e6`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whole(pub(super) u64);
+
+/// A secret: a reference to a variable, or the secret itself.
+#[derive(Debug)]
+pub(super) enum SecretRef {
+    /// `{"env": "NAME"}`.
+    Environment(String),
+    /// The secret itself, which the proxy's configuration dump then shows.
+    Literal(Secret),
+}
+
+/// The longest age of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MaxAge {
+    /// `"off"`.
+    Off,
+    /// In seconds.
+    Seconds(u64),
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WholeVisitor)
+    }
+}
+
+struct WholeVisitor;
+
+impl Visitor<'_> for WholeVisitor {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number that is not negative")
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Whole, E> {
+        Ok(Whole(value))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Whole, E> {
+        whole(value).map(Whole).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(value), &self))
+    }
+}
+
+/// The whole number that a double holds exactly.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds are checked first")]
+fn whole(value: f64) -> Option<u64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (value.fract() == 0.0 && (0.0..EXACT).contains(&value)).then_some(value as u64)
+}
+
+impl<'de> Deserialize<'de> for MaxAge {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MaxAgeVisitor)
+    }
+}
+
+struct MaxAgeVisitor;
+
+impl Visitor<'_> for MaxAgeVisitor {
+    type Value = MaxAge;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of seconds or \"off\"")
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<MaxAge, E> {
+        Ok(MaxAge::Seconds(value))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<MaxAge, E> {
+        let seconds = whole(value).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(value), &self))?;
+        Ok(MaxAge::Seconds(seconds))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<MaxAge, E> {
+        match value {
+            "off" => Ok(MaxAge::Off),
+            _ => Err(E::invalid_value(serde::de::Unexpected::Str(value), &self)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+struct SecretVisitor;
+
+impl<'de> Visitor<'de> for SecretVisitor {
+    type Value = SecretRef;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret as {\"env\": \"NAME\"} or as text")
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<SecretRef, E> {
+        Ok(SecretRef::Literal(Secret::new(value)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
+        let mut name: Option<String> = None;
+        while let Some(key) = map.next_key::<String>()? {
+            // The key is not repeated in the message: somebody may have put the secret there.
+            if key != "env" {
+                return Err(A::Error::custom("a secret reference has only the field `env`"));
+            }
+            if name.replace(map.next_value()?).is_some() {
+                return Err(A::Error::duplicate_field("env"));
+            }
+        }
+        name.map(SecretRef::Environment).ok_or_else(|| A::Error::missing_field("env"))
+    }
+}

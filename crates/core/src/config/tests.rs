@@ -1,0 +1,112 @@
+use super::*;
+
+/// Parses with this environment; the error as the operator reads it.
+fn parse(json: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let environment =
+        |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    Config::from_json(json.as_bytes(), &environment).map_err(|error| error.to_string())
+}
+
+const SECRET: (&str, &str) = ("AUTH_SECRET", "a secret for tests");
+const LOOKUP: (&str, &str) = ("JWE_GATE_LOOKUP_SECRET", "0123456789abcdef");
+
+#[test]
+fn bad_configurations_are_refused_with_the_field_and_the_reason() {
+    let golden = include_str!("../../tests/golden/bad_configurations.txt");
+    let mut seen = 0;
+    for case in golden.split("\n\n").filter(|case| !case.trim().is_empty()) {
+        let lines: Vec<&str> = case.lines().filter(|line| !line.starts_with('#')).collect();
+        let [input, expected] = lines[..] else { panic!("two lines expected: {case}") };
+        let (variables, json) = input.split_once(" | ").unwrap_or(("", input));
+        let variables: Vec<_> = variables.split_whitespace().filter_map(|pair| pair.split_once('=')).collect();
+        let error = parse(json, &[&variables[..], &[SECRET]].concat()).expect_err(json);
+        assert_eq!(error, expected, "for {input}");
+        seen += 1;
+    }
+    assert!(seen >= 25, "only {seen} cases");
+}
+
+#[test]
+fn an_empty_configuration_means_what_the_variables_say() {
+    let config = parse("", &[("JWT_SECRET", "legacy"), ("JWT_SALT", "__Secure-authjs.session-token")]).unwrap();
+    let [session] = &config.sessions[..] else { panic!("one session expected") };
+    assert_eq!(session.cookie.as_str(), "__Secure-authjs.session-token");
+    assert_eq!(session.profile, Profile::AuthJs);
+    assert_eq!(config.access, Access::Required);
+    assert!(config.lookup.is_none());
+}
+
+#[test]
+fn secrets_of_the_environment_come_in_the_order_of_the_packages() {
+    let variables = [
+        ("AUTH_SECRET", "d"),
+        ("AUTH_SECRET_2", "b"),
+        ("JWT_SECRET", "b"),
+        ("AUTH_SECRET_3", "a"),
+        ("AUTH_SECRET_1", "c"),
+    ];
+    let config = parse("{}", &variables).unwrap();
+    let secrets: Vec<&[u8]> = config.sessions[0].secrets.iter().map(Secret::expose).collect();
+    assert_eq!(secrets, [b"a", b"b", b"c", b"d"]);
+}
+
+#[test]
+fn the_database_check_is_switched_by_its_variable() {
+    let with = |json: &str, switch: &str| parse(json, &[SECRET, LOOKUP, ("ENABLE_DB_CHECK", switch)]).unwrap();
+    assert!(with("{}", "true").lookup.is_some());
+    assert!(with("{}", "false").lookup.is_none());
+    assert!(with("{}", "").lookup.is_none());
+    assert!(with(r#"{"lookup":{}}"#, "").lookup.is_some());
+    let off = with(r#"{"lookup":{}}"#, "false");
+    assert!(off.lookup.is_none());
+    assert_eq!(off.warnings, ["lookup: switched off by ENABLE_DB_CHECK; every valid token passes"]);
+}
+
+#[test]
+fn the_time_to_live_of_records_comes_from_the_old_variable() {
+    let lookup = |json, variables: &[_]| parse(json, &[&[SECRET, LOOKUP], variables].concat()).unwrap().lookup.unwrap();
+    assert_eq!(lookup(r#"{"lookup":{}}"#, &[]).max_fresh, Duration::from_secs(600));
+    assert_eq!(lookup(r#"{"lookup":{}}"#, &[("REDIS_CACHE_TTL", "30")]).max_fresh, Duration::from_secs(30));
+    let both = lookup(r#"{"lookup":{"max_fresh_seconds":5}}"#, &[("REDIS_CACHE_TTL", "30")]);
+    assert_eq!(both.max_fresh, Duration::from_secs(5));
+}
+
+#[test]
+fn numbers_may_be_written_as_a_struct_writes_them() {
+    let config = parse(r#"{"version":1.0,"cache":{"l1_records":1e5},"sessions":[{"profile":"authjs","cookie":"c","max_session_age":3.6e3}]}"#, &[SECRET]).unwrap();
+    assert_eq!(config.cache.l1_records, 100_000);
+    assert_eq!(config.sessions[0].rules.max_session_age, Some(Duration::from_secs(3600)));
+}
+
+#[test]
+fn the_old_variables_open_the_bypass_and_a_file_can_close_it() {
+    let value = ("BYPASS_HEADER_VALUE", "a-long-random-value");
+    let config = parse("{}", &[SECRET, ("ALLOW_BYPASS", "true"), value, ("BYPASS_HEADER", "X-Door")]).unwrap();
+    assert_eq!(config.bypass.unwrap().header, "x-door");
+    assert!(parse("{}", &[SECRET, value]).unwrap().bypass.is_none());
+    let json = r#"{"bypass":{"value":{"env":"BYPASS_HEADER_VALUE"}}}"#;
+    assert!(parse(json, &[SECRET, value]).unwrap().bypass.is_some());
+    assert!(parse(json, &[SECRET, value, ("ALLOW_BYPASS", "false")]).unwrap().bypass.is_none());
+}
+
+#[test]
+fn literal_secrets_work_with_a_warning_and_are_never_shown() {
+    let json = r#"{"sessions":[{"profile":"authjs","cookie":"c","secrets":["hunter2hunter2"]}]}"#;
+    let config = parse(json, &[]).unwrap();
+    assert_eq!(config.warnings.len(), 1);
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_secret_in_the_wrong_field_is_not_echoed() {
+    for json in [
+        r#"{"sessions":"hunter2"}"#,
+        r#"{"sessions":[{"profile":"authjs","cookie":"c","secrets":"hunter2"}]}"#,
+        r#"{"sessions":[{"profile":"authjs","cookie":"c","secrets":[{"hunter2":"x"}]}]}"#,
+        r#"{"sessions":[{"profile":"authjs","cookie":"c","max_session_age":"hunter2"}]}"#,
+        r#"{"bypass":{"header":"hunter2 ","value":"hunter2"}}"#,
+    ] {
+        let error = parse(json, &[SECRET]).unwrap_err();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,255 @@
+//! From a credential to a session and what is known of its user.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use jwe_gate_contract::Kind;
+
+use super::decide::{Pass, cookie_edit};
+use super::event::{Edits, Effect, SharedData};
+use super::read::Request;
+use super::waiting::{LookupKey, Waiter};
+use super::{Effects, Gate};
+use crate::claims::{self, Session};
+use crate::cookie::{self, Scan};
+use crate::identity::Identity;
+use crate::l0::{Known, L0Key};
+use crate::metrics::Metric;
+use crate::policy::{LookupPolicy, SessionPolicy, tag_of};
+use crate::record::Tag;
+use crate::time::UnixMillis;
+use crate::verdict::{Denial, Freshness, Judgement, Limits, Verdict};
+
+/// How far a request has come without asking anybody.
+pub(super) enum Progress {
+    /// There is a judgement to go by.
+    Known(Rc<Known>),
+    /// There is one, and it is time to ask again.
+    KnownAndStale { known: Rc<Known>, key: LookupKey },
+    /// The session is good, and nothing is known of its user.
+    Unknown(Unknown),
+    /// The request has no session.
+    Denied(Denial),
+}
+
+/// A good session of a user that must be looked up.
+pub(super) struct Unknown {
+    session: Rc<Session>,
+    l0_key: L0Key,
+    fallback: Option<Judgement>,
+}
+
+/// Where a credential came from. Part of the L0 key: what is true of a cookie need not be true of a Bearer.
+#[derive(Clone, Copy)]
+enum Source {
+    Cookie = 0,
+    Bearer = 1,
+}
+
+impl Gate {
+    /// Looks for a session, and says which changes the request needs if it is accepted.
+    pub(super) fn authenticate(
+        &mut self,
+        now: UnixMillis,
+        request: &Request,
+        lines: &[&[u8]],
+        shared: &dyn SharedData,
+    ) -> (Progress, Edits) {
+        let policy = self.policy.clone();
+        let edits = Edits { remove: request.forged.clone(), ..Edits::default() };
+        let scan = match cookie::scan(lines, &policy.names, &policy.limits) {
+            Ok(scan) => scan,
+            Err(error) => return (Progress::Denied(Denial::Credential(error)), edits),
+        };
+        if scan.credential().is_some() {
+            let accepted = scan.has_strangers().then(|| cookie::keep(lines, &policy.names, scan.credential()));
+            let edits = Edits {
+                cookie: accepted.map(cookie_edit).unwrap_or_default(),
+                authorization: request.authorization_without_session(),
+                ..edits
+            };
+            return (self.cookie_session(now, &scan, shared), edits);
+        }
+        let strangers = scan.has_strangers().then(|| cookie::keep(lines, &policy.names, None));
+        let edits = Edits { cookie: strangers.map(cookie_edit).unwrap_or_default(), ..edits };
+        (self.bearer_session(now, request, shared), edits)
+    }
+
+    fn cookie_session(&mut self, now: UnixMillis, scan: &Scan<'_>, shared: &dyn SharedData) -> Progress {
+        let policy = self.policy.clone();
+        let Some(credential) = scan.credential() else {
+            return Progress::Denied(Denial::NoToken);
+        };
+        let name = credential.name();
+        let key = self.l0.key(name, Source::Cookie as u8, credential.pieces());
+        if let Some(known) = self.remembered(now, key) {
+            return self.again(now, key, known, shared);
+        }
+        let candidates = policy.sessions.iter().filter(|session| session.name == name);
+        match open(candidates, |session| credential.token(session.keys.profile()), now) {
+            Ok(session) => self.fresh(now, key, session, shared),
+            Err(denial) => Progress::Denied(denial),
+        }
+    }
+
+    fn bearer_session(&mut self, now: UnixMillis, request: &Request, shared: &dyn SharedData) -> Progress {
+        let policy = self.policy.clone();
+        let value = match cookie::bearer(&request.authorization_lines(), &policy.limits) {
+            Ok(Some(value)) => value,
+            Ok(None) => return Progress::Denied(Denial::NoToken),
+            Err(error) => return Progress::Denied(Denial::Credential(error)),
+        };
+        let key = self.l0.key(policy.names.len(), Source::Bearer as u8, [&*value]);
+        if let Some(known) = self.remembered(now, key) {
+            return self.again(now, key, known, shared);
+        }
+        let candidates = policy.sessions.iter().filter(|session| session.bearer);
+        match open(candidates, |_| Cow::Borrowed(&*value), now) {
+            Ok(session) => self.fresh(now, key, session, shared),
+            Err(denial) => Progress::Denied(denial),
+        }
+    }
+
+    /// What L0 knows of a token that has not expired.
+    fn remembered(&mut self, now: UnixMillis, key: L0Key) -> Option<Rc<Known>> {
+        let known = self.l0.get(key);
+        if let Some(known) = &known
+            && known.session.expires_at() <= now
+        {
+            // The claims say best what is wrong with it, so let them.
+            self.l0.forget(key);
+            return None;
+        }
+        if known.is_none() {
+            self.counters.count(Metric::L0Miss);
+        }
+        known
+    }
+
+    /// A token that has been opened before.
+    fn again(&mut self, now: UnixMillis, key: L0Key, known: Rc<Known>, shared: &dyn SharedData) -> Progress {
+        if known.judgement.limits.freshness(now) == Freshness::Fresh && known.judgement.applies_to(&known.session) {
+            self.counters.count(Metric::L0Hit);
+            return Progress::Known(known);
+        }
+        self.judge(now, key, known.session.clone(), Some(known.judgement.clone()), shared)
+    }
+
+    /// A token that has just been opened.
+    fn fresh(&mut self, now: UnixMillis, key: L0Key, session: Session, shared: &dyn SharedData) -> Progress {
+        match session.trimmed(MAX_KEPT_BYTES) {
+            Some(session) => self.judge(now, key, Rc::new(session), None, shared),
+            None => Progress::Denied(Denial::ClaimTooLarge),
+        }
+    }
+
+    /// What is known of the user of a session, here and in the shared data.
+    fn judge(
+        &mut self,
+        now: UnixMillis,
+        l0_key: L0Key,
+        session: Rc<Session>,
+        remembered: Option<Judgement>,
+        shared: &dyn SharedData,
+    ) -> Progress {
+        let policy = self.policy.clone();
+        let Some(lookup) = &policy.lookup else {
+            let judgement = without_lookup(now, &session);
+            return Progress::Known(self.remember(now, l0_key, session, judgement));
+        };
+        let shared = Self::l1(lookup, tag_of(Kind::Subject, session.subject()), shared);
+        let newest = match (shared, remembered) {
+            (Some(shared), Some(own)) => Some(if own.replaces(&shared) { own } else { shared }),
+            (shared, own) => shared.or(own),
+        };
+        let newest = newest.filter(|judgement| judgement.applies_to(&session));
+        let freshness = newest.as_ref().map_or(Freshness::Expired, |newest| newest.limits.freshness(now));
+        match (newest, freshness) {
+            (Some(judgement), Freshness::Fresh) => {
+                self.counters.count(Metric::L1Hit);
+                Progress::Known(self.remember(now, l0_key, session, judgement))
+            }
+            (Some(judgement), Freshness::Stale) => {
+                self.counters.count(Metric::L1Hit);
+                let key = LookupKey::subject(&session);
+                Progress::KnownAndStale { known: self.remember(now, l0_key, session, judgement), key }
+            }
+            (newest, freshness) => {
+                self.counters.count(Metric::L1Miss);
+                let fallback = newest.filter(|_| freshness == Freshness::Fallback);
+                Progress::Unknown(Unknown { session, l0_key, fallback })
+            }
+        }
+    }
+
+    pub(super) fn l1(lookup: &LookupPolicy, tag: Tag, shared: &dyn SharedData) -> Option<Judgement> {
+        let (value, _) = shared.set(&lookup.l1.set_of(tag));
+        lookup.l1.find(tag, &value?)
+    }
+
+    /// Lets L0 know a token and what was judged of its user.
+    pub(super) fn remember(
+        &mut self,
+        now: UnixMillis,
+        key: L0Key,
+        session: Rc<Session>,
+        judgement: Judgement,
+    ) -> Rc<Known> {
+        let admitted = judgement.verdict == Verdict::Allow;
+        let identity = admitted.then(|| Rc::new(Identity::new(&judgement.user, &self.policy.subject_key)));
+        let known = Rc::new(Known { session, judgement, identity });
+        if self.l0.put(key, known.clone(), now) {
+            self.counters.count(Metric::L0Eviction);
+        }
+        known
+    }
+
+    /// Holds a request until its user has been looked up.
+    pub(super) fn park(&mut self, pass: Pass, unknown: Unknown, effects: &mut Effects) {
+        if !self.waiting.has_room() {
+            return self.finish(pass, Err(Denial::Overloaded), effects);
+        }
+        self.counters.count(Metric::Parked);
+        effects.push(Effect::Park { context: pass.context });
+        let Unknown { session, l0_key, fallback } = unknown;
+        let key = LookupKey::subject(&session);
+        if self.waiting.wait(&key, Waiter { pass, session, l0_key, fallback }) {
+            effects.push(Effect::Enqueue);
+        }
+    }
+}
+
+/// The session of a token, by the first configured derivation that opens it.
+fn open<'a, 'b>(
+    candidates: impl Iterator<Item = &'a SessionPolicy>,
+    token: impl Fn(&SessionPolicy) -> Cow<'b, [u8]>,
+    now: UnixMillis,
+) -> Result<Session, Denial> {
+    let mut first_error = None;
+    for session in candidates {
+        match session.keys.open(&token(session)) {
+            Ok(opened) => {
+                let checked = claims::check(opened.plaintext(), opened.replicated(), &session.rules, now);
+                return checked.map_err(Denial::Claims);
+            }
+            Err(error) => {
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    Err(first_error.map_or(Denial::NoToken, Denial::Jwe))
+}
+
+/// Where no lookup is configured a good token is all that is asked for.
+fn without_lookup(now: UnixMillis, session: &Session) -> Judgement {
+    let until = session.expires_at();
+    Judgement {
+        verdict: Verdict::Allow,
+        user: Rc::from(session.subject()),
+        as_of: now,
+        limits: Limits { fresh_until: until, stale_until: until, hard_until: until },
+    }
+}
+
+/// Longer ones would make the caches larger than they are configured to be.
+const MAX_KEPT_BYTES: usize = 1024;

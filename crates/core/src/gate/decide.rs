@@ -1,0 +1,148 @@
+//! From a request to a decision: forward, reply, or park until a lookup is answered.
+
+use std::rc::Rc;
+
+use super::authenticate::Progress;
+use super::event::{Annotations, ContextId, Edits, Effect, HeaderEdit, LogLevel, RequestHeaders, SharedData};
+use super::read::Request;
+use super::reply::Reply;
+use super::{Effects, Gate};
+use crate::config::{Access, SubjectLog};
+use crate::cookie;
+use crate::l0::Known;
+use crate::metrics::Metric;
+use crate::time::UnixMillis;
+use crate::verdict::{Answer, Denial, Verdict};
+
+/// What is to be done to a request once its verdict is known. It travels with the request while that waits.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub(super) context: ContextId,
+    /// The changes if the session is accepted, without the identity.
+    pub(super) accepted: Edits,
+    /// The changes if it is not, where the request may go on without one.
+    pub(super) anonymous: Option<Edits>,
+    /// Whether the request must not go on while nobody knows: the app would turn the token into a fresh one.
+    pub(super) issuer_path: bool,
+}
+
+impl Gate {
+    pub(super) fn request(
+        &mut self,
+        now: UnixMillis,
+        context: ContextId,
+        headers: &dyn RequestHeaders,
+        shared: &dyn SharedData,
+        effects: &mut Effects,
+    ) {
+        let policy = self.policy.clone();
+        let request = Request::read(&policy, headers);
+        let lines = request.cookie_lines();
+        if request.bypass {
+            let edits = Edits { bypass: true, ..self.anonymous(&request, &lines) };
+            return self.bypassed(context, edits, effects);
+        }
+        if policy.access == Access::Open && !request.issuer_path {
+            let edits = self.anonymous(&request, &lines);
+            return self.forward(context, edits, "open", effects);
+        }
+        let (progress, accepted) = self.authenticate(now, &request, &lines, shared);
+        let anonymous = (policy.access != Access::Required).then(|| self.anonymous(&request, &lines));
+        let pass = Pass { context, accepted, anonymous, issuer_path: request.issuer_path };
+        match progress {
+            Progress::Known(known) => self.finish(pass, Ok(known), effects),
+            Progress::Denied(denial) => self.finish(pass, Err(denial), effects),
+            Progress::KnownAndStale { known, key } => {
+                if self.waiting.has_room_for_refresh() && self.waiting.begin(key) {
+                    effects.push(Effect::Enqueue);
+                }
+                self.finish(pass, Ok(known), effects);
+            }
+            Progress::Unknown(unknown) => self.park(pass, unknown, effects),
+        }
+    }
+
+    /// Plays a decision: the session is named to the app, or the request is answered, or goes on without a name.
+    pub(super) fn finish(&mut self, pass: Pass, outcome: Result<Rc<Known>, Denial>, effects: &mut Effects) {
+        let outcome = outcome.and_then(|known| match known.judgement.verdict {
+            Verdict::Allow => Ok(known),
+            Verdict::Deny(barred) => Err(Denial::Barred(barred)),
+        });
+        match outcome {
+            Ok(known) if self.revocations.end(&known.session) => self.refuse(pass, Denial::Revoked, effects),
+            Ok(known) => self.admit(pass, &known, effects),
+            Err(denial) => self.refuse(pass, denial, effects),
+        }
+    }
+
+    fn admit(&mut self, pass: Pass, known: &Rc<Known>, effects: &mut Effects) {
+        self.counters.count(Metric::Decision("ok"));
+        let identity = known.identity.clone().map(|identity| (self.policy.user_id_header.clone(), identity));
+        effects.push(Effect::Forward {
+            context: pass.context,
+            edits: Edits { identity, ..pass.accepted },
+            session: Some(known.session.clone()),
+            annotations: Annotations { reason: self.logged("ok"), subject: self.logged_subject(known) },
+        });
+    }
+
+    fn refuse(&mut self, pass: Pass, denial: Denial, effects: &mut Effects) {
+        let undecided = denial.answer() == Answer::Unavailable && pass.issuer_path;
+        if let Some(edits) = pass.anonymous.filter(|_| !undecided) {
+            return self.forward(pass.context, edits, denial.as_str(), effects);
+        }
+        self.counters.count(Metric::Decision(denial.as_str()));
+        effects.push(Effect::Reply {
+            context: pass.context,
+            reply: Reply::to(denial, self.policy.debug_header),
+            annotations: Annotations { reason: self.logged(denial.as_str()), subject: None },
+        });
+    }
+
+    /// Lets a request go on without a name.
+    fn forward(&mut self, context: ContextId, edits: Edits, reason: &'static str, effects: &mut Effects) {
+        self.counters.count(Metric::Decision(reason));
+        let annotations = Annotations { reason: self.logged(reason), subject: None };
+        effects.push(Effect::Forward { context, edits, session: None, annotations });
+    }
+
+    fn bypassed(&mut self, context: ContextId, edits: Edits, effects: &mut Effects) {
+        self.counters.count(Metric::Bypass);
+        effects.push(Effect::Log { level: LogLevel::Warn, message: "a request passed by the bypass".to_owned() });
+        self.forward(context, edits, "bypass", effects);
+    }
+
+    /// The changes to a request that goes on without a session: nothing in it may be taken for one.
+    fn anonymous(&self, request: &Request, lines: &[&[u8]]) -> Edits {
+        let mut remove = request.forged.clone();
+        // Where the listener strips, no map was read; a header that is not there is removed at little cost.
+        remove.extend(self.policy.listener_strips.then(|| self.policy.user_id_header.as_bytes().to_vec()));
+        Edits {
+            remove,
+            cookie: cookie_edit(cookie::keep(lines, &self.policy.names, None)),
+            authorization: request.authorization_without_session(),
+            ..Edits::default()
+        }
+    }
+
+    fn logged(&self, reason: &'static str) -> Option<&'static str> {
+        self.policy.access_log.reason.then_some(reason)
+    }
+
+    fn logged_subject(&self, known: &Known) -> Option<Rc<str>> {
+        match self.policy.access_log.subject {
+            SubjectLog::Off => None,
+            SubjectLog::Hash => known.identity.as_ref().map(|identity| identity.log_id.clone()),
+            SubjectLog::Plain => known.identity.as_ref().map(|identity| Rc::from(identity.user_id.as_str())),
+        }
+    }
+}
+
+/// What a change of the cookies comes to.
+pub(super) fn cookie_edit(kept: cookie::Kept) -> HeaderEdit {
+    match kept {
+        cookie::Kept::Unchanged => HeaderEdit::Keep,
+        cookie::Kept::Removed => HeaderEdit::Remove,
+        cookie::Kept::Replaced(value) => HeaderEdit::Replace(value),
+    }
+}

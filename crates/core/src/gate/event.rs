@@ -1,0 +1,222 @@
+//! What the gate is told, and what it wants done.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::reply::Reply;
+use crate::claims::Session;
+use crate::identity::Identity;
+use crate::l1::SetKey;
+use crate::record::Tag;
+use crate::verdict::Judgement;
+
+/// A request, as the host numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContextId(pub u32);
+
+/// A callout, as the gate numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CalloutId(pub u64);
+
+/// What happened.
+pub enum Event<'a> {
+    /// The configuration has taken effect.
+    Configured,
+    /// A request's headers have come. Answered by exactly one of forward, reply and park for this context.
+    RequestHeaders {
+        /// The request.
+        context: ContextId,
+        /// Its headers.
+        headers: &'a dyn RequestHeaders,
+    },
+    /// The headers of the reply to a request that was forwarded for a session.
+    ResponseHeaders {
+        /// The request.
+        context: ContextId,
+        /// The session that was named when it was forwarded.
+        session: &'a Session,
+    },
+    /// The request is over, or its client has gone. Nothing may be done to it any more.
+    RequestGone {
+        /// The request.
+        context: ContextId,
+    },
+    /// The message that [`Effect::Enqueue`] asked for has come; callouts may be made now.
+    QueueMessage,
+    /// Time has passed; callouts may be made now.
+    Tick,
+    /// The host would not send a callout.
+    DispatchFailed {
+        /// The callout.
+        callout: CalloutId,
+    },
+    /// A callout has come to an end.
+    Answered {
+        /// The callout.
+        callout: CalloutId,
+        /// The MAC of the body, if there was one.
+        mac: Option<&'a [u8]>,
+        /// The body, if there was one.
+        body: Option<&'a [u8]>,
+    },
+    /// An answer came to a callout that the adapter does not know.
+    UnknownAnswer,
+    /// Another worker changed the set before this was put into it.
+    PutConflicted(Put),
+}
+
+/// The headers of the request at hand, read only as far as they are needed: each call costs a crossing of the sandbox.
+pub trait RequestHeaders {
+    /// Every header, in order; names in lower case.
+    fn all(&self) -> Vec<(Vec<u8>, Vec<u8>)>;
+
+    /// The values of one header, in order. `name` is in lower case.
+    fn values(&self, name: &str) -> Vec<Vec<u8>>;
+}
+
+/// The shared data of the proxy, as far as it is read.
+pub trait SharedData {
+    /// The value of a set, and what [`Put`] needs to replace just that value.
+    fn set(&self, key: &SetKey) -> (Option<Vec<u8>>, Cas);
+}
+
+/// What a set looked like when it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cas {
+    /// There was none.
+    Absent,
+    /// It had this number.
+    Version(u32),
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Ask for [`Event::QueueMessage`] in the root context, soon.
+    Enqueue,
+    /// Make a callout from the root context.
+    Dispatch(Callout),
+    /// End a request and its stream.
+    Cut {
+        /// The request.
+        context: ContextId,
+    },
+    /// Let a request go on to the upstream with these changes; resume it if it was parked.
+    Forward {
+        /// The request.
+        context: ContextId,
+        /// The changes.
+        edits: Edits,
+        /// Whose request it is, if somebody's.
+        session: Option<Rc<Session>>,
+        /// What access logs are told.
+        annotations: Annotations,
+    },
+    /// Tell the operator.
+    Log {
+        /// How urgent it is.
+        level: LogLevel,
+        /// What to say; never a token, a claim or a subject.
+        message: String,
+    },
+    /// Hold a request until a later effect names it.
+    Park {
+        /// The request.
+        context: ContextId,
+    },
+    /// Put a record into shared data, if the set has not changed; else say so with [`Event::PutConflicted`].
+    Put {
+        /// Which set.
+        set: SetKey,
+        /// What the set looked like.
+        cas: Cas,
+        /// Its new value.
+        value: Vec<u8>,
+        /// What to hand back on a conflict.
+        put: Put,
+    },
+    /// Answer a request here.
+    Reply {
+        /// The request.
+        context: ContextId,
+        /// The answer.
+        reply: Reply,
+        /// What access logs are told.
+        annotations: Annotations,
+    },
+    /// Tick this often from now on.
+    SetTick(Duration),
+}
+
+/// How urgent a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Lifecycle.
+    Info,
+    /// Something is degraded or should be put right.
+    Warn,
+}
+
+/// A judgement on its way into L1.
+#[derive(Debug, Clone)]
+pub struct Put {
+    /// What it is about.
+    pub(crate) tag: Tag,
+    /// The judgement.
+    pub(crate) judgement: Judgement,
+    /// How often it has been tried.
+    pub(crate) attempts: u8,
+}
+
+/// A callout to the lookup service.
+#[derive(Debug)]
+pub struct Callout {
+    /// Its number.
+    pub callout: CalloutId,
+    /// The proxy's cluster.
+    pub cluster: Rc<str>,
+    /// The `:authority`.
+    pub authority: Rc<str>,
+    /// The MAC of the body, for [`MAC_HEADER`](jwe_gate_contract::MAC_HEADER).
+    pub mac: String,
+    /// The body, for a `POST` to [`LOOKUP_PATH`](jwe_gate_contract::LOOKUP_PATH).
+    pub body: Vec<u8>,
+    /// How long to wait for the answer.
+    pub timeout: Duration,
+}
+
+/// What changes in a request before it goes on. In the order of the fields.
+#[derive(Clone, Debug, Default)]
+pub struct Edits {
+    /// Headers to remove, every line of them.
+    pub remove: Vec<Vec<u8>>,
+    /// The cookies that may go on.
+    pub cookie: HeaderEdit,
+    /// The credentials that may go on.
+    pub authorization: HeaderEdit,
+    /// Who the user is: the name of the header, and the identity.
+    pub identity: Option<(Rc<str>, Rc<Identity>)>,
+    /// Whether the app is told that this is a bypass.
+    pub bypass: bool,
+}
+
+/// What becomes of one header.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HeaderEdit {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// All its lines go.
+    Remove,
+    /// All its lines make room for this one.
+    Replace(Vec<u8>),
+}
+
+/// What access logs are told of a decision; only what the configuration asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Annotations {
+    /// Why.
+    pub reason: Option<&'static str>,
+    /// Who: the id or a keyed hash of it.
+    pub subject: Option<Rc<str>>,
+}

@@ -1,0 +1,102 @@
+//! The gate: events in, effects out.
+//!
+//! [`Gate::handle`] takes one [`Event`] and the current time, and says as [`Effect`]s what is to be done. It reads
+//! through two narrow views, the headers of the request at hand and the shared data of the proxy; everything that
+//! changes the world is an effect. It does not know which host it is on, keeps no clock and draws no randomness.
+
+mod answer;
+mod authenticate;
+mod decide;
+mod event;
+mod question;
+mod read;
+mod reply;
+mod waiting;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use event::{
+    Annotations, Callout, CalloutId, Cas, ContextId, Edits, Effect, Event, HeaderEdit, LogLevel, Put, RequestHeaders,
+    SharedData,
+};
+pub use reply::Reply;
+
+use crate::l0::L0;
+use crate::metrics::Counters;
+use crate::policy::Policy;
+use crate::revocation::Revocations;
+use crate::time::UnixMillis;
+use question::Nonces;
+use waiting::Waiting;
+
+/// The header that tells the app that a request came in by the bypass, and without a user.
+pub const BYPASS_MARKER: &str = "x-jwe-gate-bypass";
+
+/// How often the host is asked to tick: each tick sends what no wake-up has sent and gives up what is overdue.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The state of one configuration in one worker.
+#[derive(Debug)]
+pub struct Gate {
+    policy: Rc<Policy>,
+    l0: L0,
+    waiting: Waiting,
+    revocations: Revocations,
+    counters: Counters,
+    nonces: Nonces,
+}
+
+/// The effects of one event, in the order in which they are to be played.
+pub type Effects = Vec<Effect>;
+
+impl Gate {
+    /// A gate with empty caches. `seed` is fresh randomness: it keys the hash of tokens and makes nonces.
+    #[must_use]
+    pub fn new(policy: Policy, seed: [u8; 16]) -> Self {
+        Self {
+            l0: L0::new(policy.cache.l0_entries, seed),
+            waiting: Waiting::new(policy.max_waiting),
+            nonces: Nonces::new(seed),
+            policy: Rc::new(policy),
+            revocations: Revocations::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes an event and says what is to be done.
+    pub fn handle(&mut self, now: UnixMillis, event: Event<'_>, shared: &dyn SharedData, effects: &mut Effects) {
+        match event {
+            Event::Configured => self.configured(effects),
+            Event::RequestHeaders { context, headers } => self.request(now, context, headers, shared, effects),
+            Event::ResponseHeaders { context, session } => {
+                if self.revocations.end(session) {
+                    effects.push(Effect::Cut { context });
+                }
+            }
+            Event::RequestGone { context } => self.waiting.forget(context),
+            Event::QueueMessage => self.ask(now, effects),
+            Event::Tick => self.tick(now, shared, effects),
+            Event::DispatchFailed { callout } => self.refused(now, callout, shared, effects),
+            Event::Answered { callout, mac, body } => self.answered(now, callout, (mac, body), shared, effects),
+            Event::UnknownAnswer => self.unknown_answer(),
+            Event::PutConflicted(put) => drop(self.store(now, put, shared, effects)),
+        }
+    }
+
+    /// What has been counted since this was last called.
+    pub fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    fn configured(&mut self, effects: &mut Effects) {
+        let warnings = self.policy.warnings.iter().cloned();
+        effects.extend(warnings.map(|message| Effect::Log { level: LogLevel::Warn, message }));
+        effects.push(Effect::SetTick(TICK));
+    }
+
+    fn tick(&mut self, now: UnixMillis, shared: &dyn SharedData, effects: &mut Effects) {
+        self.ask(now, effects);
+        self.give_up_overdue(now, shared, effects);
+    }
+}

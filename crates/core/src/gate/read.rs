@@ -1,0 +1,101 @@
+//! What the gate reads of a request, each header once.
+
+use super::event::{HeaderEdit, RequestHeaders};
+use crate::cookie;
+use crate::identity::same_header;
+use crate::policy::Policy;
+
+/// The parts of a request that the gate looks at.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) cookies: Vec<Vec<u8>>,
+    pub(super) authorization: Vec<Vec<u8>>,
+    /// Headers in whatever spelling that only the gate may set.
+    pub(super) forged: Vec<Vec<u8>>,
+    /// Whether the request shows the secret value of the bypass.
+    pub(super) bypass: bool,
+    /// Whether the path is one of the issuer's; told apart only where it matters.
+    pub(super) issuer_path: bool,
+}
+
+impl Request {
+    /// Reads a request; only the headers that matter where the listener strips the others.
+    pub(super) fn read(policy: &Policy, headers: &dyn RequestHeaders) -> Self {
+        if policy.listener_strips { Self::read_few(policy, headers) } else { Self::read_all(policy, &headers.all()) }
+    }
+
+    fn read_few(policy: &Policy, headers: &dyn RequestHeaders) -> Self {
+        let bypass = policy.bypass.as_ref().map(|bypass| headers.values(&bypass.header));
+        let forged = match &bypass {
+            Some(values) if !values.is_empty() => policy.guarded.iter().map(|name| name.clone().into()).collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            cookies: headers.values("cookie"),
+            authorization: headers.values("authorization"),
+            forged,
+            bypass: bypass.is_some_and(|values| opens(policy, &values)),
+            issuer_path: policy.reads_paths() && is_issuer_path(policy, &headers.values(":path")),
+        }
+    }
+
+    fn read_all(policy: &Policy, all: &[(Vec<u8>, Vec<u8>)]) -> Self {
+        let values = |name: &str| -> Vec<Vec<u8>> {
+            let named = all.iter().filter(|(theirs, _)| theirs == name.as_bytes());
+            named.map(|(_, value)| value.clone()).collect()
+        };
+        let guarded = |theirs: &[u8]| policy.guarded.iter().any(|ours| same_header(ours, theirs));
+        let mut forged: Vec<Vec<u8>> = Vec::new();
+        for (name, _) in all {
+            if guarded(name) && !forged.contains(name) {
+                forged.push(name.clone());
+            }
+        }
+        Self {
+            cookies: values("cookie"),
+            authorization: values("authorization"),
+            forged,
+            bypass: policy.bypass.as_ref().is_some_and(|bypass| opens(policy, &values(&bypass.header))),
+            issuer_path: policy.reads_paths() && is_issuer_path(policy, &values(":path")),
+        }
+    }
+
+    /// The lines of the `Cookie` header.
+    pub(super) fn cookie_lines(&self) -> Vec<&[u8]> {
+        self.cookies.iter().map(Vec::as_slice).collect()
+    }
+
+    /// The lines of the `Authorization` header.
+    pub(super) fn authorization_lines(&self) -> Vec<&[u8]> {
+        self.authorization.iter().map(Vec::as_slice).collect()
+    }
+
+    /// What becomes of `Authorization` when it is not what let the request in. Auth.js would take a JWE there for a
+    /// session; other credentials are the app's own.
+    pub(super) fn authorization_without_session(&self) -> HeaderEdit {
+        let session = |line: &Vec<u8>| cookie::looks_like_jwe(line);
+        if self.authorization.iter().any(session) { HeaderEdit::Remove } else { HeaderEdit::Keep }
+    }
+}
+
+/// Compared in constant time; shown twice it is not shown.
+fn opens(policy: &Policy, values: &[Vec<u8>]) -> bool {
+    match (&policy.bypass, values) {
+        (Some(bypass), [value]) => bypass.value.matches(value),
+        _ => false,
+    }
+}
+
+/// A path that cannot be read is taken for one of the issuer's: those are handled more strictly.
+fn is_issuer_path(policy: &Policy, values: &[Vec<u8>]) -> bool {
+    let [path] = values else { return true };
+    let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    let odd = path.iter().any(|byte| matches!(byte, b'%' | b'\\' | b';')) || path.windows(2).any(|two| two == b"//");
+    odd || policy.issuer_paths.iter().any(|issuer| starts_with(path, issuer.as_bytes()))
+}
+
+/// Case counts for little in some apps, and a prefix of `/api/auth/` also stands for `/api/auth`.
+fn starts_with(path: &[u8], prefix: &[u8]) -> bool {
+    let bare = prefix.strip_suffix(b"/").unwrap_or(prefix);
+    path.get(..bare.len()).is_some_and(|start| start.eq_ignore_ascii_case(bare))
+}

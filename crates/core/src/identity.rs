@@ -1,0 +1,85 @@
+//! What the app is told of the user, and which headers of a client look like it.
+//!
+//! Two different ids never become one header value: `%`, control and non-ASCII bytes, and spaces at either end are
+//! written as `%XX`; HTTP would trim `" admin"` to `admin`. "Unauthenticated" is the absence of these headers.
+
+use std::fmt::Write;
+use std::rc::Rc;
+
+use crate::mac::MacKey;
+
+/// The identity headers of one user, ready to be set.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user id, encoded.
+    pub user_id: String,
+    /// What access logs call the user: a keyed hash, the same at every request and worker.
+    pub log_id: Rc<str>,
+}
+
+impl Identity {
+    /// The identity of the user with this id.
+    #[must_use]
+    pub fn new(user: &str, log_key: &MacKey) -> Self {
+        let hash = u128::from_be_bytes(log_key.tag(user.as_bytes()));
+        Self { user_id: encode(user), log_id: Rc::from(format!("{hash:032x}")) }
+    }
+}
+
+/// A header value that stands for `text` and for no other text.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let last = bytes.len().saturating_sub(1);
+    let mut value = String::with_capacity(bytes.len());
+    for (index, &byte) in bytes.iter().enumerate() {
+        let at_an_end = index == 0 || index == last;
+        match byte {
+            b' ' if !at_an_end => value.push(' '),
+            0x21..=0x7e if byte != b'%' => value.push(char::from(byte)),
+            // Writing to a String cannot fail.
+            _ => drop(write!(value, "%{byte:02X}")),
+        }
+    }
+    value
+}
+
+/// Whether a client's header is one of ours in another spelling: case does not matter in HTTP, and servers that make
+/// variables of headers (CGI, WSGI) take `_` for `-`.
+#[must_use]
+pub fn same_header(ours: &str, theirs: &[u8]) -> bool {
+    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    ours.len() == theirs.len() && ours.bytes().zip(theirs).all(|(ours, &theirs)| fold(ours) == fold(theirs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_ids_never_share_a_value() {
+        let ids =
+            ["admin", " admin", "admin ", "%20admin", "ad min", "admin\n", "admin\u{e9}", "admin%", "a", " ", "  "];
+        let values: Vec<String> = ids.iter().map(|id| encode(id)).collect();
+        for (index, value) in values.iter().enumerate() {
+            assert!(value.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{value:?}");
+            assert_eq!(value.trim(), value);
+            assert!(!values[..index].contains(value), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn an_ordinary_id_is_left_alone() {
+        assert_eq!(encode("5f0c-ad min,x"), "5f0c-ad min,x");
+        assert_eq!(encode(" 7%"), "%207%25");
+    }
+
+    #[test]
+    fn other_spellings_of_a_header_are_recognised() {
+        for spelling in ["x-user-id", "X-USER-ID", "x_user_id", "X-User_Id"] {
+            assert!(same_header("x-user-id", spelling.as_bytes()), "{spelling}");
+        }
+        assert!(!same_header("x-user-id", b"x-user-ids"));
+        assert!(!same_header("x-user-id", b"xuser-id"));
+    }
+}

@@ -1,0 +1,114 @@
+//! L0: what one worker remembers of tokens that it has opened, so that a known token costs one hash.
+//!
+//! Bounded and set-associative. A key says under which cookie name the token was configured, where it came from, and
+//! a 128-bit SipHash of its bytes under a seed that nobody outside knows: nobody can make two tokens meet on purpose.
+
+use std::hash::Hasher;
+use std::rc::Rc;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::claims::Session;
+use crate::identity::Identity;
+use crate::time::UnixMillis;
+use crate::verdict::Judgement;
+
+/// Slots in a set.
+const WAYS: usize = 4;
+
+/// The key of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct L0Key(u128);
+
+/// A token that has been opened: whose it is, and what the lookup said.
+#[derive(Debug)]
+pub struct Known {
+    /// The session of the token.
+    pub session: Rc<Session>,
+    /// What the lookup said of its user.
+    pub judgement: Judgement,
+    /// What the app is told; `None` for a denial.
+    pub identity: Option<Rc<Identity>>,
+}
+
+/// The entries of one worker.
+#[derive(Debug)]
+pub struct L0 {
+    seed: [u8; 16],
+    /// A power of two sets of [`WAYS`] slots each.
+    slots: Vec<Slot>,
+    /// Counts uses, to tell which slot has not been used for longest.
+    clock: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    key: Option<L0Key>,
+    used: u64,
+    known: Option<Rc<Known>>,
+}
+
+impl L0 {
+    /// Room for `entries` tokens, rounded up to a power of two.
+    #[must_use]
+    pub fn new(entries: usize, seed: [u8; 16]) -> Self {
+        let slots = entries.max(WAYS).next_power_of_two();
+        Self { seed, slots: std::iter::repeat_with(Slot::default).take(slots).collect(), clock: 0 }
+    }
+
+    /// The key of a token, given as the pieces in which it came.
+    pub fn key<'a>(&self, name: usize, source: u8, pieces: impl IntoIterator<Item = &'a [u8]>) -> L0Key {
+        let mut hasher = SipHasher13::new_with_key(&self.seed);
+        hasher.write_usize(name);
+        hasher.write_u8(source);
+        for piece in pieces {
+            hasher.write(piece);
+            // No token holds this byte, so pieces cannot be cut in another place.
+            hasher.write_u8(0xff);
+        }
+        L0Key(hasher.finish128().as_u128())
+    }
+
+    /// What is known of a token.
+    pub fn get(&mut self, key: L0Key) -> Option<Rc<Known>> {
+        self.clock += 1;
+        let clock = self.clock;
+        let slot = self.set(key).iter_mut().find(|slot| slot.key == Some(key))?;
+        slot.used = clock;
+        slot.known.clone()
+    }
+
+    /// Remembers a token. Returns whether another one, still of use, was forgotten for it.
+    pub fn put(&mut self, key: L0Key, known: Rc<Known>, now: UnixMillis) -> bool {
+        self.clock += 1;
+        let clock = self.clock;
+        let over = |slot: &Slot| slot.known.as_ref().is_none_or(|known| known.judgement.limits.hard_until <= now);
+        let set = self.set(key);
+        let own = set.iter().position(|slot| slot.key == Some(key));
+        let way = own.or_else(|| set.iter().position(over));
+        let evicted = way.is_none();
+        let oldest = || set.iter().enumerate().min_by_key(|(_, slot)| slot.used).map_or(0, |(way, _)| way);
+        let way = way.unwrap_or_else(oldest);
+        if let Some(slot) = set.get_mut(way) {
+            *slot = Slot { key: Some(key), used: clock, known: Some(known) };
+        }
+        evicted
+    }
+
+    /// Forgets a token.
+    pub fn forget(&mut self, key: L0Key) {
+        if let Some(slot) = self.set(key).iter_mut().find(|slot| slot.key == Some(key)) {
+            *slot = Slot::default();
+        }
+    }
+
+    fn set(&mut self, key: L0Key) -> &mut [Slot] {
+        let sets = self.slots.len() / WAYS;
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+        let set = (key.0 as usize) & (sets - 1);
+        self.slots.get_mut(set * WAYS..(set + 1) * WAYS).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! What is counted. Closed sets of names, so that no client can make metrics grow.
+
+use std::collections::BTreeMap;
+
+/// A counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// Requests, by what was decided of them.
+    Decision(&'static str),
+    /// Requests whose token was in L0 with a judgement that may be used.
+    L0Hit,
+    /// Requests whose token L0 did not hold.
+    L0Miss,
+    /// Tokens that L0 forgot for others while they were of use.
+    L0Eviction,
+    /// Requests whose subject had a judgement in L1 that may be used.
+    L1Hit,
+    /// Requests whose subject had none.
+    L1Miss,
+    /// Records that L1 gave up for others while they were of use.
+    L1Eviction,
+    /// Records that were larger than a slot.
+    L1TooLarge,
+    /// Writes to L1 that another worker came before.
+    L1Conflict,
+    /// Requests that were parked until a lookup was answered.
+    Parked,
+    /// Requests that used what was known before, because a lookup failed.
+    Fallback,
+    /// Callouts to the lookup service, by what became of them.
+    Callout(CalloutResult),
+    /// Questions asked, several of which may travel in one callout.
+    Questions,
+    /// Requests that passed by the bypass.
+    Bypass,
+}
+
+/// What became of a callout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CalloutResult {
+    /// Answered.
+    Answered,
+    /// The answer was not authentic or not understood.
+    Invalid,
+    /// There was no answer.
+    Lost,
+    /// The proxy would not send it: no such cluster, no healthy host, or the circuit breaker is open.
+    Refused,
+    /// An answer to a question that nobody asked.
+    Unknown,
+}
+
+impl Metric {
+    /// The name under which the proxy shows it.
+    #[must_use]
+    pub fn name(self) -> String {
+        let name = match self {
+            Self::Decision(reason) => return format!("jwe_gate.decision.{reason}"),
+            Self::Callout(result) => return format!("jwe_gate.callout.{}", result.as_str()),
+            Self::L0Hit => "l0.hit",
+            Self::L0Miss => "l0.miss",
+            Self::L0Eviction => "l0.eviction",
+            Self::L1Hit => "l1.hit",
+            Self::L1Miss => "l1.miss",
+            Self::L1Eviction => "l1.eviction",
+            Self::L1TooLarge => "l1.too_large",
+            Self::L1Conflict => "l1.conflict",
+            Self::Parked => "parked",
+            Self::Fallback => "fallback",
+            Self::Questions => "questions",
+            Self::Bypass => "bypass",
+        };
+        format!("jwe_gate.{name}")
+    }
+}
+
+impl CalloutResult {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Invalid => "invalid",
+            Self::Lost => "lost",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Counts since they were last taken. The host is told on ticks, not once per request.
+#[derive(Debug, Default)]
+pub struct Counters(BTreeMap<Metric, u64>);
+
+impl Counters {
+    /// Adds one.
+    pub fn count(&mut self, metric: Metric) {
+        self.add(metric, 1);
+    }
+
+    /// Adds several.
+    pub fn add(&mut self, metric: Metric, amount: u64) {
+        let count = self.0.entry(metric).or_default();
+        *count = count.saturating_add(amount);
+    }
+
+    /// Takes what has been counted, leaving zeros behind.
+    pub fn take(&mut self) -> impl Iterator<Item = (Metric, u64)> {
+        self.0.iter_mut().filter(|(_, count)| **count > 0).map(|(metric, count)| (*metric, std::mem::take(count)))
+    }
+}

@@ -1,0 +1,173 @@
+//! A configuration compiled for use: keys instead of secrets, lists instead of options.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use jwe_gate_contract::{Kind, LookupSecret};
+
+use crate::claims::Rules;
+use crate::config::{Access, AccessLog, CacheConfig, Config, LookupConfig, SessionConfig};
+use crate::cookie::{Limits, Name};
+use crate::gate::BYPASS_MARKER;
+use crate::jwe::{DeriveError, KeyRing};
+use crate::l1::L1;
+use crate::mac::{MacKey, digest};
+use crate::record::{Codec, Generation, Realm, Tag};
+use crate::secret::Secret;
+
+/// What the gate goes by. It never changes; another configuration is another policy.
+#[derive(Debug)]
+pub struct Policy {
+    pub(crate) sessions: Vec<SessionPolicy>,
+    /// The configured cookie names, each once, in order of preference.
+    pub(crate) names: Vec<Name>,
+    pub(crate) lookup: Option<LookupPolicy>,
+    pub(crate) cache: CacheConfig,
+    pub(crate) access: Access,
+    pub(crate) issuer_paths: Vec<String>,
+    pub(crate) user_id_header: Rc<str>,
+    /// Headers that only the gate may set, in lower case.
+    pub(crate) guarded: Vec<String>,
+    pub(crate) bypass: Option<Bypass>,
+    pub(crate) limits: Limits,
+    pub(crate) max_waiting: usize,
+    pub(crate) listener_strips: bool,
+    pub(crate) access_log: AccessLog,
+    pub(crate) subject_key: MacKey,
+    pub(crate) debug_header: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// One kind of session token.
+#[derive(Debug)]
+pub(crate) struct SessionPolicy {
+    /// Which of the policy's cookie names carries it.
+    pub(crate) name: usize,
+    pub(crate) keys: KeyRing,
+    pub(crate) rules: Rules,
+    pub(crate) bearer: bool,
+}
+
+/// How users are looked up.
+#[derive(Debug)]
+pub(crate) struct LookupPolicy {
+    pub(crate) cluster: Rc<str>,
+    pub(crate) authority: Rc<str>,
+    pub(crate) timeout: Duration,
+    pub(crate) secret: LookupSecret,
+    pub(crate) realm: Rc<str>,
+    pub(crate) max_fresh: Duration,
+    pub(crate) l1: L1,
+}
+
+/// The maintenance door.
+#[derive(Debug)]
+pub(crate) struct Bypass {
+    pub(crate) header: String,
+    pub(crate) value: Secret,
+}
+
+/// The header of the bypass in the system that is replaced; clients never get it through to an app.
+const LEGACY_BYPASS_HEADER: &str = "x-bypass-auth";
+
+impl Policy {
+    /// Whether it matters which path a request asks for.
+    pub(crate) fn reads_paths(&self) -> bool {
+        self.access != Access::Required
+    }
+
+    /// Derives all keys. The secrets are wiped when this returns.
+    ///
+    /// # Errors
+    /// [`DeriveError`] for a session without a usable secret, which a checked configuration does not hold.
+    pub fn compile(config: Config) -> Result<Self, DeriveError> {
+        let names = names(&config.sessions);
+        let lookup = config.lookup.map(|lookup| compile_lookup(lookup, &config.sessions, config.cache));
+        let subject_key = MacKey::derive(newest_secret(&config.sessions), b"jwe-gate subject in logs");
+        let sessions = config.sessions.into_iter().map(|session| compile_session(session, &names));
+        let sessions = sessions.collect::<Result<_, _>>()?;
+        let bypass = config.bypass.map(|bypass| Bypass { header: bypass.header, value: bypass.value });
+        let bypass_header = bypass.as_ref().map_or(LEGACY_BYPASS_HEADER, |bypass| &bypass.header);
+        let guarded = vec![config.user_id_header.clone(), BYPASS_MARKER.to_owned(), bypass_header.to_owned()];
+        Ok(Self {
+            sessions,
+            names,
+            lookup,
+            cache: config.cache,
+            access: config.access,
+            issuer_paths: config.issuer_paths,
+            user_id_header: Rc::from(config.user_id_header),
+            guarded,
+            bypass,
+            limits: config.limits,
+            max_waiting: config.max_waiting,
+            listener_strips: config.listener_strips,
+            access_log: config.access_log,
+            subject_key,
+            debug_header: config.debug_header,
+            warnings: config.warnings,
+        })
+    }
+}
+
+/// The tag of what a lookup is about.
+pub(crate) fn tag_of(kind: Kind, key: &str) -> Tag {
+    let kind: &[u8] = match kind {
+        Kind::Opaque => b"opaque",
+        Kind::Subject => b"subject",
+    };
+    Tag(digest("jwe-gate key", &[kind, key.as_bytes()]))
+}
+
+fn names(sessions: &[SessionConfig]) -> Vec<Name> {
+    let mut names: Vec<Name> = Vec::new();
+    for session in sessions {
+        if !names.contains(&session.cookie) {
+            names.push(session.cookie.clone());
+        }
+    }
+    names
+}
+
+fn newest_secret(sessions: &[SessionConfig]) -> &Secret {
+    // Checked configurations hold at least one session with at least one secret.
+    static NONE: std::sync::LazyLock<Secret> = std::sync::LazyLock::new(|| Secret::new(""));
+    sessions.iter().flat_map(|session| &session.secrets).next().unwrap_or(&NONE)
+}
+
+fn compile_session(session: SessionConfig, names: &[Name]) -> Result<SessionPolicy, DeriveError> {
+    let name = names.iter().position(|name| *name == session.cookie).unwrap_or(names.len());
+    let keys = KeyRing::derive(session.profile, session.salt.as_deref(), session.cookie.as_str(), &session.secrets)?;
+    Ok(SessionPolicy { name, keys, rules: session.rules, bearer: session.bearer })
+}
+
+fn compile_lookup(lookup: LookupConfig, sessions: &[SessionConfig], cache: CacheConfig) -> LookupPolicy {
+    let realm = realm(&lookup, sessions);
+    let purpose = [b"jwe-gate record ".as_slice(), &realm.0].concat();
+    let secrets = sessions.iter().flat_map(|session| &session.secrets);
+    let keys = secrets.map(|secret| MacKey::derive(secret, &purpose)).collect();
+    let codec = Codec::new(realm, generation(), keys);
+    LookupPolicy {
+        cluster: Rc::from(lookup.cluster),
+        authority: Rc::from(lookup.authority),
+        timeout: lookup.timeout,
+        secret: lookup.secret,
+        realm: Rc::from(lookup.realm),
+        max_fresh: lookup.max_fresh,
+        l1: L1::new(codec, cache.l1_records, cache.record_bytes),
+    }
+}
+
+/// Who may share judgements: the same kinds of session, looked up in the same place and table.
+fn realm(lookup: &LookupConfig, sessions: &[SessionConfig]) -> Realm {
+    let mut parts: Vec<&[u8]> = vec![lookup.cluster.as_bytes(), lookup.authority.as_bytes(), lookup.realm.as_bytes()];
+    for session in sessions {
+        parts.extend([session.profile.as_str().as_bytes(), session.cookie.as_str().as_bytes()]);
+    }
+    Realm(digest("jwe-gate realm", &parts))
+}
+
+/// What the lookup is asked for. Routes and secrets are not part of it, so that editing them keeps the caches.
+fn generation() -> Generation {
+    Generation(digest("jwe-gate generation", &[&jwe_gate_contract::VERSION.to_le_bytes()]))
+}

@@ -1,0 +1,181 @@
+//! The host functions in use, one wrapper each. Only bytes come from clients, never text: the SDK's text getters
+//! panic on what is not UTF-8, and a panic takes every parked request with it.
+//!
+//! The SDK also panics on statuses that it does not expect. Each wrapper says which statuses can come; none is
+//! called where another could: above all never for a request that has ended.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, UNIX_EPOCH};
+
+use jwe_gate_core::gate::{Callout, Cas, RequestHeaders, SharedData};
+use jwe_gate_core::l1::SetKey;
+use jwe_gate_core::time::UnixMillis;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
+
+/// A number that no value of shared data has: with it a write succeeds only where there is no value at all.
+const NEVER: u32 = u32::MAX;
+
+/// The current time. The host always tells it.
+pub(crate) fn now() -> UnixMillis {
+    let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
+    UnixMillis(since.and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or(u64::MAX))
+}
+
+/// Fresh randomness: the keys of the standard library's hasher, which come from WASI's `random_get`.
+pub(crate) fn seed() -> [u8; 16] {
+    let state = RandomState::new();
+    let (high, low) = (state.hash_one(0_u8), state.hash_one(1_u8));
+    (u128::from(high) << 64 | u128::from(low)).to_le_bytes()
+}
+
+/// The headers of the request whose callback is running.
+pub(crate) struct CurrentRequest;
+
+impl RequestHeaders for CurrentRequest {
+    fn all(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let map = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
+        map.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect()
+    }
+
+    /// The property joins all lines of a header with commas, the getter gives the first alone. So a value without a
+    /// comma is the only one; where there is a comma the whole map tells.
+    fn values(&self, name: &str) -> Vec<Vec<u8>> {
+        match hostcalls::get_property(vec!["request", "headers", name]) {
+            Ok(Some(value)) if !value.contains(&b',') => vec![value],
+            Ok(None) => Vec::new(),
+            _ => {
+                let lines = self.all().into_iter().filter(|(theirs, _)| theirs == name.as_bytes());
+                lines.map(|(_, value)| value).collect()
+            }
+        }
+    }
+}
+
+/// Removes every line of a request header. Fine where there is none.
+pub(crate) fn remove_header(name: &str) {
+    // The proxy may refuse to drop what it needs itself; no such header is ever named here.
+    let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
+}
+
+/// Makes this the only line of a request header.
+pub(crate) fn set_header(name: &str, value: &[u8]) {
+    let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
+}
+
+/// Makes this the only line of a request header that may have had several.
+pub(crate) fn replace_header(name: &str, value: &[u8]) {
+    remove_header(name);
+    set_header(name, value);
+}
+
+/// Shared data of the proxy process.
+pub(crate) struct Shared;
+
+impl SharedData for Shared {
+    fn set(&self, key: &SetKey) -> (Option<Vec<u8>>, Cas) {
+        match hostcalls::get_shared_data(&key.0) {
+            Ok((value, Some(version))) => (value, Cas::Version(version)),
+            _ => (None, Cas::Absent),
+        }
+    }
+}
+
+/// Writes shared data unless it has changed; whether it has been written.
+pub(crate) fn put(key: &SetKey, value: &[u8], cas: Cas) -> bool {
+    let cas = match cas {
+        Cas::Absent => NEVER,
+        Cas::Version(version) => version,
+    };
+    hostcalls::set_shared_data(&key.0, Some(value), Some(cas)).is_ok()
+}
+
+/// Registers a queue of one's own. The host calls the root context when something is in it.
+pub(crate) fn register_queue(name: &str) -> Option<u32> {
+    hostcalls::register_shared_queue(name).ok()
+}
+
+/// Puts a message into a queue.
+pub(crate) fn enqueue(queue: u32) {
+    // Nothing relies on a wake-up: what it does not bring about the next tick does.
+    let _ = hostcalls::enqueue_shared_queue(queue, Some(b"!"));
+}
+
+/// Empties a queue.
+pub(crate) fn drain(queue: u32) {
+    while let Ok(Some(_)) = hostcalls::dequeue_shared_queue(queue) {}
+}
+
+/// Makes a callout; only from a callback of the root context, which is then told how it ended.
+///
+/// # Errors
+/// `BadArgument` for an unknown cluster, `InternalFailure` for an empty one or an open circuit breaker.
+pub(crate) fn dispatch(callout: &Callout) -> Result<u32, Status> {
+    let headers = vec![
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", &*callout.authority),
+        (":path", jwe_gate_contract::LOOKUP_PATH),
+        ("content-type", "application/json"),
+        (jwe_gate_contract::MAC_HEADER, &callout.mac),
+    ];
+    hostcalls::dispatch_http_call(&callout.cluster, headers, Some(&callout.body), vec![], callout.timeout)
+}
+
+/// The MAC that came with the answer to a callout.
+pub(crate) fn answer_mac() -> Option<Vec<u8>> {
+    hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, jwe_gate_contract::MAC_HEADER).ok().flatten()
+}
+
+/// The body of the answer to a callout; nothing for one that is larger than any answer.
+pub(crate) fn answer_body(size: usize) -> Option<Vec<u8>> {
+    if size == 0 || size > jwe_gate_contract::MAX_BODY_BYTES {
+        return None;
+    }
+    hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten()
+}
+
+/// Makes the calls that follow act on this context; whether the host knows it.
+pub(crate) fn act_on(context: u32) -> bool {
+    hostcalls::set_effective_context(context).is_ok()
+}
+
+/// Lets a parked request go on.
+pub(crate) fn resume() {
+    let _ = hostcalls::resume_http_request();
+}
+
+/// Answers a request.
+pub(crate) fn reply(status: u32, headers: Vec<(&str, &str)>, body: &[u8]) {
+    let _ = hostcalls::send_http_response(status, headers, Some(body));
+}
+
+/// Ends a request and its stream.
+pub(crate) fn cut() {
+    let _ = hostcalls::reset_http_request();
+}
+
+/// Sets filter state of the request at hand, `wasm.<name>` in access logs.
+pub(crate) fn set_filter_state(name: &str, value: &str) {
+    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+}
+
+/// Asks for ticks.
+pub(crate) fn set_tick(period: Duration) {
+    let _ = hostcalls::set_tick_period(period);
+}
+
+/// Writes to the proxy's log.
+pub(crate) fn log(level: LogLevel, message: &str) {
+    let _ = hostcalls::log(level, message);
+}
+
+/// Defines a counter, or finds it where another worker has.
+pub(crate) fn counter(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Adds to a counter.
+pub(crate) fn count(counter: u32, amount: u64) {
+    let _ = hostcalls::increment_metric(counter, i64::try_from(amount).unwrap_or(i64::MAX));
+}

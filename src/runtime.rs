@@ -1,0 +1,66 @@
+//! One configuration in one worker: the gate, and what the adapter keeps for it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use jwe_gate_core::claims::Session;
+use jwe_gate_core::gate::{CalloutId, Effects, Event, Gate};
+use jwe_gate_core::metrics::Metric;
+
+use crate::host::{self, Shared};
+
+/// A runtime, shared by the root context and its requests.
+pub(crate) type SharedRuntime = Rc<RefCell<Runtime>>;
+
+/// The gate and what belongs to it. State is kept here and nowhere global: two configurations may share a VM.
+pub(crate) struct Runtime {
+    gate: Gate,
+    /// The root context, from which callouts are made.
+    pub(crate) root: u32,
+    /// The host's numbers of callouts that have not ended.
+    pub(crate) callouts: BTreeMap<u32, CalloutId>,
+    /// For whom requests went on after they had waited.
+    pub(crate) resumed: BTreeMap<u32, Rc<Session>>,
+    /// The queue that wakes the root context, and whether it has been asked for.
+    queue: Option<Option<u32>>,
+    queue_name: String,
+    counters: BTreeMap<Metric, u32>,
+}
+
+impl Runtime {
+    pub(crate) fn new(gate: Gate, root: u32, seed: [u8; 16]) -> Self {
+        // Unique for every root context: registering a name again takes the queue from whoever has it.
+        let queue_name = format!("jwe_gate/wake/{:032x}/{root}", u128::from_le_bytes(seed));
+        Self {
+            gate,
+            root,
+            callouts: BTreeMap::new(),
+            resumed: BTreeMap::new(),
+            queue: None,
+            queue_name,
+            counters: BTreeMap::new(),
+        }
+    }
+
+    /// Lets the gate handle an event.
+    pub(crate) fn handle(&mut self, event: Event<'_>, effects: &mut Effects) {
+        self.gate.handle(host::now(), event, &Shared, effects);
+    }
+
+    /// The queue that wakes the root context. Registered only when it is needed first: configuration also runs in VMs
+    /// that are dropped, and a queue that was registered there would take messages for ever.
+    pub(crate) fn queue(&mut self) -> Option<u32> {
+        *self.queue.get_or_insert_with(|| host::register_queue(&self.queue_name))
+    }
+
+    /// Tells the host what has been counted.
+    pub(crate) fn flush_counters(&mut self) {
+        for (metric, amount) in self.gate.counters().take() {
+            let known = self.counters.get(&metric).copied();
+            let Some(counter) = known.or_else(|| host::counter(&metric.name())) else { continue };
+            self.counters.insert(metric, counter);
+            host::count(counter, amount);
+        }
+    }
+}
