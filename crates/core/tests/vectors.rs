@@ -2,9 +2,11 @@
 //!
 //! The packages know no limit of a session's age and accept a token without `exp`, so the vectors are run that way.
 
-use jwe_gate_core::claims::{self, Rules, Session};
-use jwe_gate_core::cookie::{self, Limits, Name};
-use jwe_gate_core::jwe::{KeyRing, Profile};
+#![expect(clippy::unwrap_used, reason = "outside test functions too, here")]
+
+use jwe_gate_core::claims::{self, ClaimsError, Rules, Session};
+use jwe_gate_core::cookie::{self, CredentialError, Limits, Name};
+use jwe_gate_core::jwe::{JweError, KeyRing, Profile};
 use jwe_gate_core::secret::Secret;
 use jwe_gate_core::time::UnixMillis;
 use serde::Deserialize;
@@ -71,16 +73,16 @@ impl Case {
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
         let limits = Limits::default();
 
-        let scan = cookie::scan(&lines, &names, &limits).map_err(|error| error.as_str())?;
+        let scan = cookie::scan(&lines, &names, &limits).map_err(CredentialError::as_str)?;
         let authorization: Vec<&[u8]> = self.authorization.iter().map(String::as_bytes).collect();
         let token = match scan.credential() {
             Some(credential) => credential.token(profile),
-            None => cookie::bearer(&authorization, &limits).map_err(|error| error.as_str())?.ok_or("no_token")?,
+            None => cookie::bearer(&authorization, &limits).map_err(CredentialError::as_str)?.ok_or("no_token")?,
         };
-        let opened = ring.open(&token).map_err(|error| error.as_str())?;
+        let opened = ring.open(&token).map_err(JweError::as_str)?;
         let rules = Rules { max_session_age: None, require_exp: false, ..Rules::default() };
         claims::check(opened.plaintext(), opened.replicated(), &rules, UnixMillis::from_seconds(self.now))
-            .map_err(|error| error.as_str())
+            .map_err(ClaimsError::as_str)
     }
 
     /// What went wrong, if anything did.
@@ -92,7 +94,7 @@ impl Case {
         };
         let also = if self.verdict == "either" { self.also_acceptable.as_slice() } else { &[] };
         if !fits(&self.expect) && !also.iter().any(fits) {
-            let found = found.as_ref().map(|_| "accepted").unwrap_or_else(|reason| reason);
+            let found = found.as_ref().map_or_else(|reason| *reason, |_| "accepted");
             return Some(format!("{}: {found}, expected {}", self.id, self.expect.reason));
         }
         match (&found, &self.expect.claims) {
@@ -114,10 +116,35 @@ fn doubles(value: &Value) -> Value {
     }
 }
 
+/// JavaScript strings may hold half a surrogate pair, and what one vector expects does. Rust strings cannot.
+fn without_lone_surrogates(text: &str) -> String {
+    let half = |at: usize, digits: &[u8]| {
+        text.get(at..at + 6).is_some_and(|escape| {
+            escape.starts_with("\\ud")
+                && escape.as_bytes().get(3).is_some_and(|digit| digits.contains(&digit.to_ascii_lowercase()))
+        })
+    };
+    let mut whole = text.to_owned();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("\\ud") {
+        at += found;
+        if half(at, b"89ab") && half(at + 6, b"cdef") {
+            at += 12;
+        } else {
+            if half(at, b"89abcdef") {
+                whole.replace_range(at..at + 6, "\\ufffd");
+            }
+            at += 4;
+        }
+    }
+    whole
+}
+
 #[test]
 fn every_vector_of_our_formats_has_the_verdict_of_the_package() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../test-harness/vectors/dev.json");
-    let file: File = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let text = without_lone_surrogates(&std::fs::read_to_string(path).unwrap());
+    let file: File = serde_json::from_str(&text).unwrap();
     let ours: Vec<_> = file.cases.iter().filter_map(|case| Some((case, profile(&case.format)?))).collect();
     let count = |verdict: &str| ours.iter().filter(|(case, _)| case.verdict == verdict).count();
     assert_eq!((count("must"), count("either")), (102, 13), "the file has lost or gained cases");

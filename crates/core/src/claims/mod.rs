@@ -35,12 +35,7 @@ pub struct Rules {
 impl Default for Rules {
     /// Thirty days, as the packages' own default, and an `exp`; any issuer and audience.
     fn default() -> Self {
-        Self {
-            max_session_age: Some(Duration::from_secs(30 * 24 * 3600)),
-            require_exp: true,
-            issuer: None,
-            audience: None,
-        }
+        Self { max_session_age: Some(Duration::from_hours(30 * 24)), require_exp: true, issuer: None, audience: None }
     }
 }
 

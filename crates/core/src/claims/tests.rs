@@ -11,6 +11,10 @@ fn at(seconds: u64) -> UnixMillis {
     UnixMillis::from_seconds(seconds)
 }
 
+fn seconds(seconds: u64) -> f64 {
+    at(seconds).seconds()
+}
+
 /// As the packages are: they know no limit of age, and `exp` may be missing.
 fn lenient() -> Rules {
     Rules { max_session_age: None, require_exp: false, ..Rules::default() }
@@ -27,9 +31,9 @@ fn a_session_says_what_the_token_says() {
     assert_eq!(session.subject(), "alice");
     assert_eq!(session.jti(), Some("j"));
     assert_eq!(session.sid(), Some("s"));
-    assert_eq!(session.iat(), Some((NOW - 5) as f64));
-    assert_eq!(session.exp(), Some((NOW + 60) as f64));
-    assert_eq!(session.auth_time(), Some((NOW - 9) as f64));
+    assert_eq!(session.iat(), Some(seconds(NOW - 5)));
+    assert_eq!(session.exp(), Some(seconds(NOW + 60)));
+    assert_eq!(session.auth_time(), Some(seconds(NOW - 9)));
     assert_eq!(Value::Object(session.claims().clone()), claims);
 }
 
@@ -38,7 +42,7 @@ fn times_are_judged_with_fifteen_seconds_of_tolerance() {
     let cases = [
         (json!({"exp": NOW - 14}), Ok(())),
         (json!({"exp": NOW - 15}), Err(ClaimsError::Expired)),
-        (json!({"exp": (NOW - 15) as f64 + 0.5}), Ok(())),
+        (json!({"exp": seconds(NOW - 15) + 0.5}), Ok(())),
         (json!({"exp": 0}), Err(ClaimsError::Expired)),
         (json!({"exp": -1}), Err(ClaimsError::Expired)),
         (json!({"exp": NOW * 1000}), Ok(())),
@@ -90,7 +94,7 @@ fn without_exp_the_age_still_ends_a_session() {
 
 #[test]
 fn expires_at_is_the_first_moment_at_which_check_refuses() {
-    for exp in [json!(NOW + 60), json!(NOW as f64 + 60.25), json!(NOW as f64 + 60.0004)] {
+    for exp in [json!(NOW + 60), json!(seconds(NOW) + 60.25), json!(seconds(NOW) + 60.0004)] {
         let payload = json!({"sub": "alice", "iat": NOW, "exp": exp}).to_string();
         for rules in [lenient(), Rules { max_session_age: Some(Duration::from_secs(61)), ..Rules::default() }] {
             let check = |now| check(payload.as_bytes(), None, &rules, now);

@@ -94,7 +94,9 @@ impl<'a> Credential<'a> {
             Value::Plain(value) => part(value),
             Value::Chunks(chunks) => {
                 let mut token = Vec::with_capacity(self.value.len());
-                chunks.iter().for_each(|chunk| token.extend_from_slice(&part(chunk)));
+                for chunk in chunks {
+                    token.extend_from_slice(&part(chunk));
+                }
                 Cow::Owned(token)
             }
         }

@@ -83,7 +83,7 @@ fn chunks_may_come_in_several_headers_and_in_any_order() {
     let chunks: Vec<String> = (0..20).rev().map(|index| format!("{SECURE}.{index}=<{index}>")).collect();
     let lines: Vec<&[u8]> = chunks.iter().map(String::as_bytes).collect();
     let scan = scan(&lines, &names(&[SECURE]), &Limits::default()).unwrap();
-    let expected: String = (0..20).map(|index| format!("<{index}>")).collect();
+    let expected = (0..20).map(|index| format!("<{index}>")).collect::<Vec<_>>().concat();
     assert_eq!(scan.credential().unwrap().token(Profile::AuthJs).as_ref(), expected.as_bytes());
     assert!(!scan.has_strangers());
 }
