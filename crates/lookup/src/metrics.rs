@@ -1,0 +1,170 @@
+//! What is counted. Every label set is finite, and none holds an id.
+
+use std::time::Duration;
+
+use jwe_gate_contract::{Cause, Outcome};
+use metrics::{Counter, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use crate::cache::CacheError;
+use crate::store::StoreError;
+
+/// The counters of one service.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// A database query.
+    Database,
+    /// A record past its limits for normal use, as the database failed.
+    LastResort,
+    /// The process's own cache.
+    Memory,
+    /// Nowhere: it could not be answered.
+    None,
+    /// The shared cache.
+    Redis,
+}
+
+/// Why a message was not answered at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// Its body is no question.
+    Malformed,
+    /// It has more questions than one message may.
+    TooMany,
+    /// Its MAC is missing or wrong.
+    Unsigned,
+    /// It speaks another version.
+    Version,
+}
+
+impl Metrics {
+    /// All counters at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let recorder = PrometheusBuilder::new();
+        // Only an empty list of buckets is refused; without buckets the histogram becomes a summary.
+        let recorder = match recorder.set_buckets_for_metric(Matcher::Full(DATABASE_SECONDS.into()), BUCKETS) {
+            Ok(builder) => builder.build_recorder(),
+            Err(_) => PrometheusBuilder::new().build_recorder(),
+        };
+        let handle = recorder.handle();
+        let metrics = Self { recorder, handle };
+        metrics.describe();
+        metrics
+    }
+
+    /// In the Prometheus text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+
+    /// One question was answered.
+    pub fn answered(&self, outcome: &Outcome, layer: Layer) {
+        let verdict = match outcome {
+            Outcome::Allow { .. } => "allow",
+            Outcome::Deny { .. } => "deny",
+            Outcome::Failed { cause: Cause::Late } => "late",
+            Outcome::Failed { cause: Cause::Unavailable } => "unavailable",
+            Outcome::Failed { cause: Cause::Unsupported } => "unsupported",
+        };
+        self.counter(ANSWERS, &[("verdict", verdict), ("layer", layer.as_str())]).increment(1);
+    }
+
+    /// One message was not answered.
+    pub fn rejected(&self, rejection: Rejection) {
+        self.counter(REJECTED, &[("reason", rejection.as_str())]).increment(1);
+    }
+
+    /// One question joined a lookup that was under way.
+    pub fn joined(&self) {
+        self.counter(JOINED, &[]).increment(1);
+    }
+
+    /// The shared cache was of no use once.
+    pub fn cache_failed(&self, error: CacheError) {
+        self.counter(REDIS_ERRORS, &[("cause", error.as_str())]).increment(1);
+    }
+
+    /// One database query ended.
+    pub fn queried(&self, kind: &'static str, error: Option<&StoreError>, took: Duration) {
+        let result = error.map_or("ok", StoreError::as_str);
+        self.counter(DATABASE_QUERIES, &[("kind", kind), ("result", result)]).increment(1);
+        self.histogram(DATABASE_SECONDS, &[("kind", kind)]).record(took.as_secs_f64());
+    }
+
+    fn counter(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
+        self.recorder.register_counter(&key(name, labels), &METADATA)
+    }
+
+    fn histogram(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Histogram {
+        self.recorder.register_histogram(&key(name, labels), &METADATA)
+    }
+
+    fn describe(&self) {
+        for (name, text) in DESCRIPTIONS {
+            self.recorder.describe_counter(KeyName::from_const_str(name), None, (*text).into());
+        }
+        let text = "How long database queries took.";
+        self.recorder.describe_histogram(KeyName::from_const_str(DATABASE_SECONDS), None, text.into());
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Layer {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::LastResort => "last_resort",
+            Self::Memory => "memory",
+            Self::None => "none",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+impl Rejection {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TooMany => "too_many",
+            Self::Unsigned => "unsigned",
+            Self::Version => "version",
+        }
+    }
+}
+
+fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
+    let labels = labels.iter().map(|(name, value)| Label::from_static_parts(name, value));
+    Key::from_parts(name, labels.collect::<Vec<_>>())
+}
+
+static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
+
+const ANSWERS: &str = "jwe_gate_lookup_answers_total";
+const REJECTED: &str = "jwe_gate_lookup_rejected_messages_total";
+const JOINED: &str = "jwe_gate_lookup_joined_questions_total";
+const REDIS_ERRORS: &str = "jwe_gate_lookup_redis_errors_total";
+const DATABASE_QUERIES: &str = "jwe_gate_lookup_database_queries_total";
+const DATABASE_SECONDS: &str = "jwe_gate_lookup_database_seconds";
+const BUCKETS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+const DESCRIPTIONS: &[(&str, &str)] = &[
+    (ANSWERS, "Questions answered, by what was found and where."),
+    (REJECTED, "Messages that were not answered, by reason."),
+    (JOINED, "Questions that joined a lookup under way."),
+    (REDIS_ERRORS, "Times that Redis was of no use, by cause; skipped means left alone after a failure."),
+    (DATABASE_QUERIES, "Database queries, by kind of key and result."),
+];

@@ -1,0 +1,200 @@
+//! What a cache holds: a verdict, when the database gave it, and how long it may be used.
+//!
+//! Two orders matter. In time: a record with an older `as_of` never replaces a newer one, and of two with the same
+//! `as_of` the denial stays. In age: what an answer may promise is what *remains* of the limits.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jwe_gate_contract::{Limits, Outcome, Reason};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::whole_ms;
+
+/// A verdict of the database. The limits count from when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Who passes, or why not.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// The database's clock when it was read, in milliseconds since 1970.
+    pub as_of_ms: u64,
+    /// How long it may be used, counted from then.
+    #[serde(flatten)]
+    pub limits: Limits,
+}
+
+/// Who passes, or why not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// A known user, by the canonical id.
+    Allow {
+        /// The id.
+        user: String,
+    },
+    /// Must not pass.
+    Deny {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// A record in hand, and the moment from which its limits count.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The record.
+    pub record: Record,
+    /// When the database was read, by the local clock.
+    pub since: Instant,
+}
+
+/// How long verdicts may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// Positives are used without asking again for this long.
+    pub positive: Duration,
+    /// Negatives are used without asking again for this long.
+    pub negative: Duration,
+    /// After `positive`, used this much longer while being asked again.
+    pub stale: Duration,
+    /// After `positive`, used this much longer while asking fails.
+    pub hard: Duration,
+}
+
+impl Record {
+    /// Whether this one takes the place of `old`.
+    #[must_use]
+    pub fn replaces(&self, old: &Self) -> bool {
+        (self.as_of_ms, self.is_denial()) > (old.as_of_ms, old.is_denial())
+    }
+
+    /// Whether it keeps someone out.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(self.verdict, Verdict::Deny { .. })
+    }
+}
+
+impl Held {
+    /// What remains of the limits at `now`.
+    #[must_use]
+    pub fn remaining(&self, now: Instant) -> Limits {
+        let age = whole_ms(now.saturating_duration_since(self.since));
+        let Limits { fresh_ms, stale_ms, hard_ms } = self.record.limits;
+        Limits {
+            fresh_ms: fresh_ms.saturating_sub(age),
+            stale_ms: stale_ms.saturating_sub(age),
+            hard_ms: hard_ms.saturating_sub(age),
+        }
+    }
+
+    /// Whether it is used without asking the database.
+    #[must_use]
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        self.remaining(now).fresh_ms > 0
+    }
+
+    /// The answer while the database answers.
+    #[must_use]
+    pub fn outcome(&self, now: Instant) -> Outcome {
+        self.outcome_within(self.remaining(now))
+    }
+
+    /// The answer while the database cannot be asked: to be used only as long as asking fails, and `None` once the hard
+    /// limit has passed.
+    #[must_use]
+    pub fn last_resort(&self, now: Instant) -> Option<Outcome> {
+        let hard_ms = self.remaining(now).hard_ms;
+        (hard_ms > 0).then(|| self.outcome_within(Limits { fresh_ms: 0, stale_ms: 0, hard_ms }))
+    }
+
+    fn outcome_within(&self, limits: Limits) -> Outcome {
+        let as_of_ms = self.record.as_of_ms;
+        match &self.record.verdict {
+            Verdict::Allow { user } => Outcome::Allow { user: user.clone(), as_of_ms, limits, fields: BTreeMap::new() },
+            Verdict::Deny { reason } => Outcome::Deny { reason: *reason, as_of_ms, limits },
+        }
+    }
+}
+
+impl Freshness {
+    /// The limits of a positive verdict. A session's own end bounds all of them.
+    #[must_use]
+    pub fn of_known(&self, ends_in_ms: Option<u64>) -> Limits {
+        let end = ends_in_ms.unwrap_or(u64::MAX);
+        let fresh = whole_ms(self.positive);
+        Limits {
+            fresh_ms: fresh.min(end),
+            stale_ms: fresh.saturating_add(whole_ms(self.stale)).min(end),
+            hard_ms: fresh.saturating_add(whole_ms(self.hard)).min(end),
+        }
+    }
+
+    /// The limits of a denial. In an outage that of a user lasts as long as a positive would, lest the outage re-admit
+    /// who was barred. That of a session is short: its token may be any text that a client made up, and caches must not
+    /// fill with those.
+    #[must_use]
+    pub fn of_denied(&self, reason: Reason) -> Limits {
+        let fresh_ms = whole_ms(self.negative);
+        let hard_ms = match reason {
+            Reason::UnknownSession => fresh_ms,
+            Reason::Banned | Reason::UnknownUser => self.of_known(None).hard_ms.max(fresh_ms),
+        };
+        Limits { fresh_ms, stale_ms: fresh_ms, hard_ms }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRESHNESS: Freshness = Freshness {
+        positive: Duration::from_secs(600),
+        negative: Duration::from_secs(10),
+        stale: Duration::from_secs(60),
+        hard: Duration::from_secs(3600),
+    };
+
+    fn allow(as_of_ms: u64) -> Record {
+        Record { verdict: Verdict::Allow { user: "7".into() }, as_of_ms, limits: FRESHNESS.of_known(None) }
+    }
+
+    fn deny(as_of_ms: u64) -> Record {
+        let reason = Reason::UnknownUser;
+        Record { verdict: Verdict::Deny { reason }, as_of_ms, limits: FRESHNESS.of_denied(reason) }
+    }
+
+    #[test]
+    fn a_newer_record_replaces_an_older_one_and_a_denial_wins_a_tie() {
+        assert!(allow(2).replaces(&deny(1)));
+        assert!(!allow(1).replaces(&deny(2)));
+        assert!(deny(1).replaces(&allow(1)));
+        assert!(!allow(1).replaces(&deny(1)));
+        assert!(!allow(1).replaces(&allow(1)));
+    }
+
+    #[test]
+    fn an_answer_promises_only_what_remains() {
+        let since = Instant::now();
+        let held = Held { record: allow(1), since };
+        let later = since + Duration::from_secs(630);
+        assert!(!held.is_fresh(later));
+        assert_eq!(held.remaining(later), Limits { fresh_ms: 0, stale_ms: 30_000, hard_ms: 3_570_000 });
+        assert!(held.last_resort(since + Duration::from_secs(4200)).is_none());
+    }
+
+    #[test]
+    fn the_end_of_a_session_bounds_every_limit() {
+        let limits = FRESHNESS.of_known(Some(620_000));
+        assert_eq!(limits, Limits { fresh_ms: 600_000, stale_ms: 620_000, hard_ms: 620_000 });
+        assert_eq!(FRESHNESS.of_known(Some(5)), Limits { fresh_ms: 5, stale_ms: 5, hard_ms: 5 });
+    }
+
+    #[test]
+    fn an_unknown_user_stays_unknown_in_an_outage_for_as_long_as_a_known_one_would_pass() {
+        assert_eq!(FRESHNESS.of_denied(Reason::UnknownUser).hard_ms, FRESHNESS.of_known(None).hard_ms);
+        let session = FRESHNESS.of_denied(Reason::UnknownSession);
+        assert_eq!(session, Limits { fresh_ms: 10_000, stale_ms: 10_000, hard_ms: 10_000 });
+    }
+}

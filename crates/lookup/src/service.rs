@@ -1,0 +1,98 @@
+//! Puts the parts together and serves them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::cache::{MemoryCache, RedisCache, SharedCache};
+use crate::clock::Clock;
+use crate::http::{Readiness, Service, router};
+use crate::key::Namespace;
+use crate::lookup::{Lookup, Parts};
+use crate::metrics::Metrics;
+use crate::settings::{Settings, Users};
+use crate::store::{PostgresStore, SqliteStore, StoreError, UserStore};
+
+/// Opens what the settings name. Servers need not be up yet; a file must be writable.
+///
+/// # Errors
+/// When the SQLite file cannot be used.
+pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
+    let (clock, metrics) = (Clock::default(), Arc::new(Metrics::new()));
+    let (users, sessions) = (settings.schema.user_label(), settings.schema.session_label());
+    let namespace = Namespace::new(&settings.prefix, &settings.realm, &users, &sessions);
+    let shared = settings.redis.map(|redis| -> Arc<dyn SharedCache> {
+        Arc::new(RedisCache::new(redis.server, namespace, redis.timeout, clock.clone()))
+    });
+    let store: Arc<dyn UserStore> = match settings.users {
+        Users::Embedded { path, seeds } => Arc::new(embedded(&path, &seeds).await?),
+        Users::Postgres(it) => Arc::new(PostgresStore::new(it.server, it.size, settings.schema, it.timeout)),
+    };
+    let memory = MemoryCache::new(MEMORY_RECORDS);
+    let parts = Parts { store, shared, memory, freshness: settings.freshness, metrics: Arc::clone(&metrics), clock };
+    Ok(Service {
+        secret: settings.secret,
+        realm: settings.realm.into(),
+        lookup: Lookup::new(parts),
+        metrics,
+        readiness: Readiness::default(),
+    })
+}
+
+async fn embedded(path: &std::path::Path, seeds: &[String]) -> Result<SqliteStore, StoreError> {
+    let store = SqliteStore::open(path).await?;
+    for seed in seeds {
+        store.add_user(seed).await?;
+    }
+    Ok(store)
+}
+
+/// Serves HTTP/1 and HTTP/2 on one port until `shutdown`, then lets requests under way finish.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    service: Service,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let preparing = tokio::spawn(become_ready(service.lookup.clone(), service.readiness.clone()));
+    let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async move {
+        shutdown.await;
+        // Nobody listens any more when serving failed.
+        let _ = stop.send(());
+    };
+    let serving = axum::serve(listener, router(service)).with_graceful_shutdown(shutdown);
+    let drained_too_long = async {
+        if stopping.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(LONGEST_DRAIN).await;
+    };
+    let result = tokio::select! {
+        result = serving => result,
+        () = drained_too_long => Ok(()),
+    };
+    preparing.abort();
+    result
+}
+
+/// Reads the database's tables as soon as that is possible.
+async fn become_ready(lookup: Lookup, readiness: Readiness) {
+    let mut told = None;
+    while let Err(error) = lookup.prepare().await {
+        if told.as_ref() != Some(&error) {
+            tracing::warn!(%error, "not ready: the users cannot be looked up yet");
+            told = Some(error);
+        }
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+    readiness.set();
+    tracing::info!("ready");
+}
+
+const MEMORY_RECORDS: u64 = 50_000;
+const BETWEEN_TRIES: Duration = Duration::from_millis(250);
+const LONGEST_DRAIN: Duration = Duration::from_secs(10);

@@ -1,0 +1,196 @@
+//! The settings, checked.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jwe_gate_contract::LookupSecret;
+
+use super::servers::{PostgresSettings, RedisSettings};
+use super::{Flags, Problem, SettingsError, Variables};
+use crate::record::Freshness;
+use crate::schema::{Preset, Schema};
+
+/// Everything that the service is told.
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Shared with the filter.
+    pub secret: LookupSecret,
+    /// The realm that is served.
+    pub realm: String,
+    /// Where users are kept.
+    pub users: Users,
+    /// The tables they are in.
+    pub schema: Schema,
+    /// The shared cache, if there is one.
+    pub redis: Option<RedisSettings>,
+    /// What every key in Redis begins with.
+    pub prefix: String,
+    /// How long verdicts may be used.
+    pub freshness: Freshness,
+}
+
+/// Where users are kept.
+pub enum Users {
+    /// In an SQLite file.
+    Embedded {
+        /// The file.
+        path: PathBuf,
+        /// Users to add before serving.
+        seeds: Vec<String>,
+    },
+    /// In Postgres.
+    Postgres(PostgresSettings),
+}
+
+impl Settings {
+    /// Reads and checks all settings.
+    ///
+    /// # Errors
+    /// The first variable that is wrong, and why.
+    pub fn read(flags: Flags, variables: Variables<'_>) -> Result<Self, SettingsError> {
+        let reader = Reader { variables };
+        Ok(Self {
+            listen: listen(&flags, &reader)?,
+            secret: secret(&reader)?,
+            realm: realm(&reader)?,
+            schema: schema(&flags, &reader)?,
+            redis: redis(&flags, &reader)?,
+            prefix: reader.text("REDIS_KEY_PREFIX").unwrap_or_else(|| "auth:".into()),
+            freshness: freshness(&reader)?,
+            users: users(flags, &reader)?,
+        })
+    }
+}
+
+fn listen(flags: &Flags, reader: &Reader<'_>) -> Result<SocketAddr, SettingsError> {
+    let given = flags.listen.clone().or_else(|| reader.text("LISTEN"));
+    let text = given.unwrap_or_else(|| "127.0.0.1:9090".into());
+    reader.parse("LISTEN", text, "an IP address and port, such as 127.0.0.1:9090")
+}
+
+fn secret(reader: &Reader<'_>) -> Result<LookupSecret, SettingsError> {
+    let text = reader.needed("JWE_GATE_LOOKUP_SECRET", "make one with `openssl rand -base64 32` and give the filter the same")?;
+    let expected = "long enough: at least 16 bytes are needed";
+    LookupSecret::new(&text).map_err(|_| Problem::Unfit { expected }.of("JWE_GATE_LOOKUP_SECRET"))
+}
+
+/// Part of key names, so its characters are few.
+fn realm(reader: &Reader<'_>) -> Result<String, SettingsError> {
+    let value = reader.text("JWE_GATE_REALM").unwrap_or_else(|| "default".into());
+    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if value.len() <= 64 && value.bytes().all(is_harmless) {
+        return Ok(value);
+    }
+    Err(Problem::Value { value, expected: "1 to 64 letters, digits, `-`, `_` or `.`" }.of("JWE_GATE_REALM"))
+}
+
+fn schema(flags: &Flags, reader: &Reader<'_>) -> Result<Schema, SettingsError> {
+    let preset = match flags.schema.clone().or_else(|| reader.text("SCHEMA")) {
+        None => Preset::PgAdapter,
+        Some(name) => reader.parse("SCHEMA", name, "one of pg-adapter, prisma, drizzle, better-auth")?,
+    };
+    let mut schema = preset.schema();
+    if let Some(table) = reader.text("USER_TABLE") {
+        schema.users = reader.parse("USER_TABLE", table, "a table name: letters, digits and _, or schema.table")?;
+    }
+    if let Some(field) = reader.text("USER_ID_FIELD") {
+        schema.user_id = reader.parse("USER_ID_FIELD", field, "a column name: letters, digits and _")?;
+    }
+    Ok(schema)
+}
+
+/// One process with one file has no use for a shared cache.
+fn redis(flags: &Flags, reader: &Reader<'_>) -> Result<Option<RedisSettings>, SettingsError> {
+    if flags.embedded.is_some() { Ok(None) } else { RedisSettings::read(reader) }
+}
+
+fn freshness(reader: &Reader<'_>) -> Result<Freshness, SettingsError> {
+    let (stale, hard) = (seconds(reader, "CACHE_STALE_SECONDS", 60)?, seconds(reader, "CACHE_HARD_SECONDS", 3_600)?);
+    if hard < stale {
+        let expected = "at least CACHE_STALE_SECONDS";
+        return Err(Problem::Value { value: hard.as_secs().to_string(), expected }.of("CACHE_HARD_SECONDS"));
+    }
+    let positive = seconds(reader, "REDIS_CACHE_TTL", 600)?;
+    Ok(Freshness { positive, negative: seconds(reader, "NEGATIVE_CACHE_TTL", 10)?, stale, hard })
+}
+
+fn users(flags: Flags, reader: &Reader<'_>) -> Result<Users, SettingsError> {
+    match flags.embedded {
+        Some(path) => Ok(Users::Embedded { path, seeds: flags.seed }),
+        None => Ok(Users::Postgres(PostgresSettings::read(reader)?)),
+    }
+}
+
+fn seconds(reader: &Reader<'_>, variable: &'static str, default: u64) -> Result<Duration, SettingsError> {
+    let most = 30 * 24 * 60 * 60;
+    reader.number(variable, 0..=most, default, "a number of seconds, at most 30 days").map(Duration::from_secs)
+}
+
+pub(super) fn milliseconds(
+    reader: &Reader<'_>,
+    variable: &'static str,
+    default: u64,
+) -> Result<Duration, SettingsError> {
+    reader.number(variable, 1..=60_000, default, "a number of milliseconds from 1 to 60000").map(Duration::from_millis)
+}
+
+/// Reads variables one by one.
+pub(super) struct Reader<'a> {
+    variables: Variables<'a>,
+}
+
+impl Reader<'_> {
+    pub(super) fn text(&self, variable: &str) -> Option<String> {
+        (self.variables)(variable).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn has_any(&self, variables: &[&'static str]) -> bool {
+        variables.iter().any(|variable| self.text(variable).is_some())
+    }
+
+    pub(super) fn needed(&self, variable: &'static str, remedy: &'static str) -> Result<String, SettingsError> {
+        self.text(variable).ok_or(Problem::Missing { remedy }.of(variable))
+    }
+
+    pub(super) fn port(&self, variable: &'static str, default: u16) -> Result<u16, SettingsError> {
+        let port = self.number(variable, 1..=65_535, default.into(), "a port number")?;
+        Ok(u16::try_from(port).unwrap_or(default))
+    }
+
+    pub(super) fn number(
+        &self,
+        variable: &'static str,
+        range: RangeInclusive<u64>,
+        default: u64,
+        expected: &'static str,
+    ) -> Result<u64, SettingsError> {
+        let Some(value) = self.text(variable) else { return Ok(default) };
+        let number = value.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| Problem::Value { value, expected }.of(variable))
+    }
+
+    pub(super) fn parse<T: FromStr>(
+        &self,
+        variable: &'static str,
+        value: String,
+        expected: &'static str,
+    ) -> Result<T, SettingsError> {
+        value.parse().map_err(|_| Problem::Value { value, expected }.of(variable))
+    }
+
+    /// Two ways of saying the same thing would leave open which one counts.
+    pub(super) fn refuse_together(
+        &self,
+        variable: &'static str,
+        others: &[&'static str],
+    ) -> Result<(), SettingsError> {
+        match others.iter().find(|other| self.text(other).is_some()) {
+            None => Ok(()),
+            Some(other) => Err(Problem::Both { other }.of(variable)),
+        }
+    }
+}

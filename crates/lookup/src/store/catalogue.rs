@@ -1,0 +1,50 @@
+//! What is read of the tables before anything is looked up in them.
+
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::PgPool;
+
+use crate::clock::whole_ms;
+use crate::schema::{Identifier, Schema, Table};
+
+use super::ids::IdType;
+use super::statements::{self, ExpiresType};
+use super::{StoreError, milliseconds};
+
+/// The tables as they were found.
+#[derive(Debug)]
+pub(super) struct Catalogue {
+    pub(super) id_type: IdType,
+    /// Ready to send.
+    pub(super) users: String,
+    /// None when there is no usable table of sessions.
+    pub(super) sessions: Option<String>,
+    clock_ms: u64,
+    read: Instant,
+}
+
+impl Catalogue {
+    pub(super) async fn read(pool: &PgPool, schema: &Schema) -> Result<Self, StoreError> {
+        let found = column_type(pool, &schema.users, &schema.user_id).await?;
+        let column = schema.user_label();
+        let found = found.ok_or_else(|| StoreError::TableMissing { column: column.clone() })?;
+        let id_type = IdType::named(&found).ok_or(StoreError::TypeUnsupported { column, found })?;
+        let expires = column_type(pool, &schema.sessions.table, &schema.sessions.expires).await?;
+        let sessions = expires.as_deref().and_then(ExpiresType::named).map(|it| statements::sessions(schema, it));
+        let clock_ms = milliseconds(sqlx::query_scalar(statements::CLOCK).fetch_one(pool).await?);
+        Ok(Self { id_type, users: statements::users(schema, id_type), sessions, clock_ms, read: Instant::now() })
+    }
+
+    /// About what the database's clock shows, for answers that need no query.
+    pub(super) fn estimated_clock_ms(&self) -> u64 {
+        self.clock_ms.saturating_add(whole_ms(self.read.elapsed().saturating_sub(ALLOWANCE)))
+    }
+}
+
+async fn column_type(pool: &PgPool, table: &Table, column: &Identifier) -> Result<Option<String>, StoreError> {
+    let query = sqlx::query_scalar(statements::COLUMN_TYPE).bind(table.quoted()).bind(column.as_str());
+    Ok(query.fetch_optional(pool).await?)
+}
+
+/// Clocks drift apart; an `as_of` should rather be too early.
+const ALLOWANCE: Duration = Duration::from_secs(1);
