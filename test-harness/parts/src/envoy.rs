@@ -166,16 +166,17 @@ impl Envoy {
         Ok(number.ok_or_else(|| anyhow!("no VmRSS"))?.parse()?)
     }
 
-    /// The processor time that it has used, all threads together.
+    /// The processor time that its threads have used, all together.
     ///
     /// # Errors
     /// When the process is gone.
     pub fn cpu_time(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        let (_, fields) = stat.rsplit_once(')').ok_or_else(|| anyhow!("no process name"))?;
-        // Fields 14 and 15 of the line: user and system time, in ticks.
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-        Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1)))
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id()))?;
+        // The first number is the time on a processor in nanoseconds; /proc/…/stat counts in hundredths of a second.
+        let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("schedstat")).ok();
+        let times = threads.flatten().filter_map(of_thread);
+        let times = times.filter_map(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+        Ok(Duration::from_nanos(times.sum()))
     }
 }
 

@@ -51,7 +51,7 @@ impl Shipped<'_> {
             (address("127.0.0.1", 9901), to(self.admin)),
             (address("0.0.0.0", 8443), to(self.listen)),
             (address("127.0.0.1", 8080), to(self.app)),
-            (address("127.0.0.1", 8181), to(self.lookup)),
+            (address("127.0.0.1", 9090), to(self.lookup)),
             ("/etc/jwe-gate/tls/server.pem".to_owned(), file(&self.certificates.certificate)),
             ("/etc/jwe-gate/tls/server.key".to_owned(), file(&self.certificates.key)),
             ("/etc/jwe-gate/jwe_gate.wasm".to_owned(), file(self.wasm)),
