@@ -1,5 +1,7 @@
 //! The configured name of a session cookie, and the question whether some parser could see it in a piece of header.
 
+use memchr::memrchr;
+
 use super::percent::escape;
 
 /// The prefixes that browsers give a meaning to (RFC 6265bis section 4.1.3), folded.
@@ -55,24 +57,25 @@ impl Name {
 /// older Ruby and Java), skip what they cannot use at the start, decode names (older Ruby and PHP, Perl), or turn `.`,
 /// ` ` and `[` in them into `_` (PHP). Where in doubt the answer is yes: the price is a cookie that the app does not get.
 pub(super) fn mentions(piece: &[u8], names: &[Name]) -> bool {
-    // Only a name with `=` after it counts further on. Looked up once: the time must stay linear.
-    let names_end = piece.iter().rposition(|byte| *byte == b'=').unwrap_or(0);
-    let mut at_start = true;
-    let mut after_separator = true;
-    for (index, byte) in piece.iter().enumerate() {
-        if !at_start && index >= names_end {
-            break;
-        }
+    let start = piece.iter().position(|byte| !is_separator(*byte) && *byte != b'=').unwrap_or(piece.len());
+    let piece = piece.get(start..).unwrap_or_default();
+    // Further on, only a name with `=` after it counts. Looked up once: the time must stay linear.
+    starts_with_any(piece, names) || memrchr(b'=', piece).is_some_and(|end| mentions_inside(piece, end, names))
+}
+
+/// The same for names that begin behind a separator, up to `end`.
+fn mentions_inside(piece: &[u8], end: usize, names: &[Name]) -> bool {
+    let mut after_separator = false;
+    for (index, byte) in piece.iter().enumerate().take(end) {
         // "=name=value" has an empty name for Node and is "name=value" for others.
         if is_separator(*byte) || (after_separator && *byte == b'=') {
             after_separator = true;
             continue;
         }
-        if after_separator && starts_with_any(piece.get(index..).unwrap_or_default(), names) {
+        if after_separator && piece.get(index..).is_some_and(|rest| starts_with_any(rest, names)) {
             return true;
         }
         after_separator = false;
-        at_start = false;
     }
     false
 }

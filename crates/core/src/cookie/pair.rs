@@ -1,5 +1,7 @@
 //! Cookie headers, pair by pair, as the `cookie` package takes them apart.
 
+use memchr::memchr;
+
 /// One piece of a Cookie header, between semicolons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pair<'a> {
@@ -13,13 +15,28 @@ pub(super) struct Pair<'a> {
 
 /// The pieces of all Cookie headers in turn; HTTP/2 may send one header for each cookie (RFC 9113 section 8.2.3).
 pub(super) fn pairs<'a>(lines: &[&'a [u8]]) -> impl Iterator<Item = Pair<'a>> {
-    lines.iter().copied().flat_map(|line| line.split(|byte| *byte == b';')).map(Pair::new)
+    lines.iter().copied().flat_map(|line| Pieces(Some(line))).map(Pair::new)
+}
+
+/// `split` of the standard library looks at one byte at a time; this runs over every token of every request.
+struct Pieces<'a>(Option<&'a [u8]>);
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let line = self.0.take()?;
+        let end = memchr(b';', line).and_then(|at| line.split_at_checked(at));
+        let Some((piece, [_semicolon, rest @ ..])) = end else { return Some(line) };
+        self.0 = Some(rest);
+        Some(piece)
+    }
 }
 
 impl<'a> Pair<'a> {
     fn new(piece: &'a [u8]) -> Self {
         let bytes = trim(piece);
-        match bytes.iter().position(|byte| *byte == b'=').and_then(|at| bytes.split_at_checked(at)) {
+        match memchr(b'=', bytes).and_then(|at| bytes.split_at_checked(at)) {
             Some((name, [_equals, value @ ..])) => Self { bytes, name: Some(trim(name)), value: trim(value) },
             _ => Self { bytes, name: None, value: &[] },
         }

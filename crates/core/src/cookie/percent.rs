@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 /// The decoded value; the value itself where an escape is broken, as the packages do.
 ///
 /// An escape that stands for a byte outside ASCII is left alone too. No token has such a byte, so either way the value
 /// is refused later, and nothing here has to know UTF-8.
 pub(super) fn decoded(value: &[u8]) -> Cow<'_, [u8]> {
-    if !value.contains(&b'%') {
+    if memchr(b'%', value).is_none() {
         return Cow::Borrowed(value);
     }
     let mut bytes = Vec::with_capacity(value.len());
