@@ -4,6 +4,7 @@
 //! promised beyond that; denials too, so that an outage re-admits nobody. Without a record nothing is concluded.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jwe_gate_contract::{Cause, Kind, Outcome, Reason};
@@ -37,6 +38,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The clock that ages are measured by.
     pub clock: Clock,
+    /// Whether the last query failed, so that the log tells of changes and not of every query.
+    pub failing: AtomicBool,
 }
 
 /// One thing to look up.
@@ -197,7 +200,20 @@ impl Parts {
             Kind::Subject => ("subject", self.store.users(keys).await),
         };
         self.metrics.queried(name, result.as_ref().err(), start.elapsed());
-        result.inspect_err(|error| tracing::debug!(%error, "a lookup failed"))
+        self.tell(result.as_ref().err());
+        result
+    }
+
+    fn tell(&self, error: Option<&StoreError>) {
+        if error == Some(&StoreError::NoSessions) {
+            return;
+        }
+        let failed = self.failing.swap(error.is_some(), Ordering::Relaxed);
+        match error {
+            Some(error) if !failed => tracing::error!(%error, "lookups fail; answering from records only"),
+            None if failed => tracing::info!("lookups work again"),
+            _ => {}
+        }
     }
 
     async fn write_back(&self, records: &[(RecordKey, Held)]) {
@@ -216,11 +232,9 @@ impl Parts {
             Finding::Known { user, ends_in_ms } => {
                 Record { verdict: Verdict::Allow { user }, as_of_ms, limits: self.freshness.of_known(ends_in_ms) }
             }
-            Finding::Unknown => Record {
-                verdict: Verdict::Deny { reason: denied },
-                as_of_ms,
-                limits: self.freshness.of_denied(denied),
-            },
+            Finding::Unknown => {
+                Record { verdict: Verdict::Deny { reason: denied }, as_of_ms, limits: self.freshness.of_denied(denied) }
+            }
         }
     }
 

@@ -4,10 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use jwe_gate_lookup::service::{assemble, serve};
-use jwe_gate_lookup::settings::{Flags, Settings, process_variable};
+use jwe_gate_lookup::settings::{Flags, LogLevel, Settings, process_variable};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -21,10 +24,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
-    log_as_json();
-    // Redis and Postgres share one TLS library, which wants to be told of its cipher provider once.
-    rustls::crypto::ring::default_provider().install_default().ok();
     let settings = Settings::read(flags, &process_variable)?;
+    log_as_json(settings.log);
     let listen = settings.listen;
     let service = assemble(settings).await?;
     let shutdown = told_to_stop()?;
@@ -35,11 +36,11 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Libraries below warnings are left out: their messages may quote what they were given.
-fn log_as_json() {
-    let level = process_variable("LOG").filter(|level| !level.is_empty()).unwrap_or_else(|| "info".into());
-    let filter = EnvFilter::new(format!("off,jwe_gate_lookup={level}"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+/// Our own events only: those of libraries may quote what they were given.
+fn log_as_json(LogLevel(level): LogLevel) {
+    let ours = Targets::new().with_target("jwe_gate_lookup", level);
+    let json = layer().json().flatten_event(true).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(json).with(ours).init();
 }
 
 /// Ends with the first SIGTERM or SIGINT.

@@ -1,6 +1,7 @@
 //! Puts the parts together and serves them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -30,7 +31,15 @@ pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
         Users::Postgres(it) => Arc::new(PostgresStore::new(it.server, it.size, settings.schema, it.timeout)),
     };
     let memory = MemoryCache::new(MEMORY_RECORDS);
-    let parts = Parts { store, shared, memory, freshness: settings.freshness, metrics: Arc::clone(&metrics), clock };
+    let parts = Parts {
+        store,
+        shared,
+        memory,
+        freshness: settings.freshness,
+        metrics: Arc::clone(&metrics),
+        clock,
+        failing: AtomicBool::default(),
+    };
     Ok(Service {
         secret: settings.secret,
         realm: settings.realm.into(),

@@ -16,8 +16,8 @@ use anyhow::{Context, Result};
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
-    // Held, never read: the lock says that the directory is in use.
-    _lock: File,
+    /// Locked for as long as the directory is in use.
+    lock: File,
 }
 
 impl Scratch {
@@ -32,7 +32,7 @@ impl Scratch {
         fs::set_permissions(&path, Permissions::from_mode(0o711))?;
         let lock = File::create(path.join(LOCK))?;
         lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// Where it is.
@@ -46,6 +46,7 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // A failure leaves a directory for the next run to sweep.
         let _ = fs::remove_dir_all(&self.path);
+        let _ = self.lock.unlock();
     }
 }
 
@@ -86,7 +87,7 @@ fn is_abandoned(path: &Path) -> bool {
     let Ok(lock) = File::open(path.join(LOCK)) else { return false };
     let age = lock.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
     // A young one may be about to be locked.
-    age.is_some_and(|age| age > Duration::from_secs(60)) && lock.try_lock().is_ok()
+    age.is_some_and(|age| age > Duration::from_mins(1)) && lock.try_lock().is_ok()
 }
 
 const PREFIX: &str = "jwe-gate-parts-";
@@ -109,14 +110,14 @@ mod tests {
     fn an_old_directory_is_abandoned_only_when_nobody_holds_its_lock() {
         let scratch = Scratch::new().unwrap();
         let lock = File::open(scratch.path().join(LOCK)).unwrap();
-        lock.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
+        lock.set_modified(std::time::SystemTime::now() - Duration::from_hours(1)).unwrap();
         assert!(!is_abandoned(scratch.path()));
 
         let left = Scratch::new().unwrap();
         let path = left.path().to_owned();
-        left._lock.unlock().unwrap();
+        left.lock.unlock().unwrap();
         assert!(!is_abandoned(&path));
-        left._lock.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
+        left.lock.set_modified(std::time::SystemTime::now() - Duration::from_hours(1)).unwrap();
         assert!(is_abandoned(&path));
     }
 }

@@ -81,6 +81,8 @@ impl RedisServer {
     }
 
     fn new(info: ConnectionInfo, authority: Option<Vec<u8>>) -> Result<Self, InvalidServer> {
+        // The TLS library wants to be told of its cipher provider once; being told again is no harm.
+        rustls::crypto::ring::default_provider().install_default().ok();
         let client = match authority {
             None => Client::open(info),
             Some(pem) => Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem) }),
@@ -152,8 +154,7 @@ impl RedisCache {
     /// The record, if the value is one of ours and has not lived longer than it may.
     fn recognise(&self, key: &RecordKey, value: &[u8], left_ms: i64, now: Instant) -> Option<Held> {
         let stored: Stored = serde_json::from_slice(value).ok()?;
-        let is_ours =
-            stored.version == VERSION && stored.realm == self.namespace.realm() && stored.kind == key.kind();
+        let is_ours = stored.version == VERSION && stored.realm == self.namespace.realm() && stored.kind == key.kind();
         let limits = stored.record.limits;
         let is_ordered = limits.fresh_ms <= limits.stale_ms && limits.stale_ms <= limits.hard_ms;
         // A key without an end, or with a later one than it was written with, was not written by us.

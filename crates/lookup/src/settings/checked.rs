@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jwe_gate_contract::LookupSecret;
+use tracing::Level;
 
 use super::servers::{PostgresSettings, RedisSettings};
 use super::{Flags, Problem, SettingsError, Variables};
@@ -31,7 +32,13 @@ pub struct Settings {
     pub prefix: String,
     /// How long verdicts may be used.
     pub freshness: Freshness,
+    /// How much is logged.
+    pub log: LogLevel,
 }
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLevel(pub Level);
 
 /// Where users are kept.
 pub enum Users {
@@ -61,6 +68,7 @@ impl Settings {
             redis: redis(&flags, &reader)?,
             prefix: reader.text("REDIS_KEY_PREFIX").unwrap_or_else(|| "auth:".into()),
             freshness: freshness(&reader)?,
+            log: log(&reader)?,
             users: users(flags, &reader)?,
         })
     }
@@ -73,9 +81,24 @@ fn listen(flags: &Flags, reader: &Reader<'_>) -> Result<SocketAddr, SettingsErro
 }
 
 fn secret(reader: &Reader<'_>) -> Result<LookupSecret, SettingsError> {
-    let text = reader.needed("JWE_GATE_LOOKUP_SECRET", "make one with `openssl rand -base64 32` and give the filter the same")?;
+    let text = reader
+        .needed("JWE_GATE_LOOKUP_SECRET", "make one with `openssl rand -base64 32` and give the filter the same")?;
     let expected = "long enough: at least 16 bytes are needed";
     LookupSecret::new(&text).map_err(|_| Problem::Unfit { expected }.of("JWE_GATE_LOOKUP_SECRET"))
+}
+
+fn log(reader: &Reader<'_>) -> Result<LogLevel, SettingsError> {
+    let level = match reader.text("LOG").as_deref() {
+        Some("error") => Level::ERROR,
+        Some("warn") => Level::WARN,
+        None | Some("info") => Level::INFO,
+        Some("debug") => Level::DEBUG,
+        Some(other) => {
+            let expected = "one of error, warn, info, debug";
+            return Err(Problem::Value { value: other.to_owned(), expected }.of("LOG"));
+        }
+    };
+    Ok(LogLevel(level))
 }
 
 /// Part of key names, so its characters are few.
@@ -183,11 +206,7 @@ impl Reader<'_> {
     }
 
     /// Two ways of saying the same thing would leave open which one counts.
-    pub(super) fn refuse_together(
-        &self,
-        variable: &'static str,
-        others: &[&'static str],
-    ) -> Result<(), SettingsError> {
+    pub(super) fn refuse_together(&self, variable: &'static str, others: &[&'static str]) -> Result<(), SettingsError> {
         match others.iter().find(|other| self.text(other).is_some()) {
             None => Ok(()),
             Some(other) => Err(Problem::Both { other }.of(variable)),

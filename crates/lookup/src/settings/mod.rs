@@ -9,7 +9,7 @@ mod error;
 mod flags;
 mod servers;
 
-pub use checked::{Settings, Users};
+pub use checked::{LogLevel, Settings, Users};
 pub use error::{Problem, SettingsError};
 pub use flags::Flags;
 pub use servers::{PostgresSettings, RedisSettings};

@@ -79,7 +79,8 @@ fn with_tls(reader: &Reader<'_>, server: PostgresPool) -> Result<PostgresPool, S
 
 fn tls_mode(reader: &Reader<'_>) -> Result<Option<TlsMode>, SettingsError> {
     let expected = "one of disable, allow, prefer, require, verify-ca, verify-full";
-    let parse = |value: String| TlsMode::from_str(&value).map_err(|_| Problem::Value { value, expected }.of("PGSSLMODE"));
+    let parse =
+        |value: String| TlsMode::from_str(&value).map_err(|_| Problem::Value { value, expected }.of("PGSSLMODE"));
     reader.text("PGSSLMODE").map(parse).transpose()
 }
 

@@ -35,6 +35,11 @@ impl Catalogue {
         Ok(Self { id_type, users: statements::users(schema, id_type), sessions, clock_ms, read: Instant::now() })
     }
 
+    /// Whether it was read long enough ago to look again for what was missing then.
+    pub(super) fn is_old(&self) -> bool {
+        self.read.elapsed() > LOOK_AGAIN
+    }
+
     /// About what the database's clock shows, for answers that need no query.
     pub(super) fn estimated_clock_ms(&self) -> u64 {
         self.clock_ms.saturating_add(whole_ms(self.read.elapsed().saturating_sub(ALLOWANCE)))
@@ -45,6 +50,8 @@ async fn column_type(pool: &PgPool, table: &Table, column: &Identifier) -> Resul
     let query = sqlx::query_scalar(statements::COLUMN_TYPE).bind(table.quoted()).bind(column.as_str());
     Ok(query.fetch_optional(pool).await?)
 }
+
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// Clocks drift apart; an `as_of` should rather be too early.
 const ALLOWANCE: Duration = Duration::from_secs(1);

@@ -131,7 +131,13 @@ impl PostgresStore {
 
     async fn read_sessions(&self, tokens: &[String]) -> Result<Reading, StoreError> {
         let catalogue = self.catalogue().await?;
-        let statement = catalogue.sessions.clone().ok_or(StoreError::NoSessions)?;
+        let Some(statement) = catalogue.sessions.clone() else {
+            // The table may have been made since.
+            if catalogue.is_old() {
+                self.keep(None);
+            }
+            return Err(StoreError::NoSessions);
+        };
         let possible: Vec<_> = tokens.iter().filter(|token| !token.contains('\0')).cloned().collect();
         let rows = self.fetch(sqlx::query(AssertSqlSafe(statement)).bind(possible)).await?;
         let known = rows.iter().map(live_session).collect::<Result<Vec<_>, _>>()?;

@@ -76,7 +76,8 @@ async fn other_realms_and_fields_are_not_served_and_do_not_disturb_the_rest() {
 async fn no_questions_get_no_answers_and_equal_questions_get_equal_ones() {
     let (world, _scratch) = world().await;
     assert!(world.ask(vec![]).await.is_empty());
-    let outcomes = world.ask(vec![question(Kind::Subject, "7"), question(Kind::Subject, "7"), question(Kind::Opaque, "7")]).await;
+    let outcomes =
+        world.ask(vec![question(Kind::Subject, "7"), question(Kind::Subject, "7"), question(Kind::Opaque, "7")]).await;
     assert_allows(&outcomes[0], "7");
     assert_allows(&outcomes[1], "7");
     assert_denies(&outcomes[2], Reason::UnknownSession);
@@ -104,4 +105,25 @@ async fn an_answer_promises_only_what_remains_of_the_limits() {
     world.clock.advance(std::time::Duration::from_secs(201));
     world.subject("7").await;
     assert_eq!(world.queries(), 2);
+}
+
+#[tokio::test]
+async fn the_metrics_page_counts_answers_and_times_queries_and_names_nobody() {
+    let (world, _scratch) = world().await;
+    world.subject("7").await;
+    world.subject("somebody").await;
+    let response = world.get("/metrics").await;
+    assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4");
+    let page = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
+    let page = std::str::from_utf8(&page).unwrap();
+    for line in [
+        r#"jwe_gate_lookup_answers_total{verdict="allow",layer="database"} 1"#,
+        r#"jwe_gate_lookup_answers_total{verdict="deny",layer="database"} 1"#,
+        r#"jwe_gate_lookup_database_queries_total{kind="subject",result="ok"} 2"#,
+        r#"jwe_gate_lookup_database_seconds_count{kind="subject"} 2"#,
+        r#"jwe_gate_lookup_database_seconds_bucket{kind="subject",le="+Inf"} 2"#,
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
+    assert!(!page.contains("somebody"));
 }

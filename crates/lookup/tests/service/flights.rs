@@ -61,7 +61,10 @@ async fn those_who_joined_get_their_answer_when_the_first_one_goes_away() {
         let world = world.clone();
         async move { world.subject("7").await }
     });
-    eventually("the second to join", || world.count(&["joined_questions_total"]) == 1 || queries.load(Ordering::SeqCst) > 1).await;
+    eventually("the second to join", || {
+        world.count(&["joined_questions_total"]) == 1 || queries.load(Ordering::SeqCst) > 1
+    })
+    .await;
     drop(first);
     gate.add_permits(1);
     assert_allows(&joined.await.unwrap(), "7");

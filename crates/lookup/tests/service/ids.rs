@@ -70,7 +70,8 @@ async fn a_changed_id_type_is_noticed_when_a_lookup_fails() {
 async fn many_questions_are_one_query_and_each_gets_its_own_answer() {
     let postgres = postgres();
     let database = postgres.database().unwrap();
-    let tables = "CREATE TABLE users (id int4 PRIMARY KEY); INSERT INTO users SELECT 2 * n FROM generate_series(1, 200) n";
+    let tables =
+        "CREATE TABLE users (id int4 PRIMARY KEY); INSERT INTO users SELECT 2 * n FROM generate_series(1, 200) n";
     postgres.run_sql(&database, tables).unwrap();
     let world = World::new(store(&database, schema("pg-adapter")));
     let questions: Vec<_> = (1..=256).map(|n| question(Kind::Subject, &n.to_string())).collect();

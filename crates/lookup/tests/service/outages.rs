@@ -1,6 +1,7 @@
 //! Postgres gone, silent, and back.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -128,7 +129,15 @@ async fn the_service_lives_without_postgres_and_is_ready_once_it_has_seen_the_ta
     let (clock, metrics) = (Clock::default(), Arc::new(Metrics::new()));
     let store: Arc<dyn UserStore> = Arc::new(impatient(&database));
     let memory = MemoryCache::new(100);
-    let parts = Parts { store, shared: None, memory, freshness: FRESHNESS, metrics: metrics.clone(), clock };
+    let parts = Parts {
+        store,
+        shared: None,
+        memory,
+        freshness: FRESHNESS,
+        metrics: metrics.clone(),
+        clock,
+        failing: AtomicBool::default(),
+    };
     let service = Service {
         secret: LookupSecret::new(SECRET).unwrap(),
         realm: "default".into(),

@@ -39,10 +39,12 @@ async fn every_lookup_in_every_schema_uses_an_index() {
         let store = store(&database, schema(preset));
         store.prepare().await.unwrap();
         let (users, sessions) = store.statements().unwrap();
-        let (user_keys, session_keys) = if *preset == "pg-adapter" { ("'{5,77}'", "'{t5}'") } else { ("'{u5,u77}'", "'{t5}'") };
+        let (user_keys, session_keys) =
+            if *preset == "pg-adapter" { ("'{5,77}'", "'{t5}'") } else { ("'{u5,u77}'", "'{t5}'") };
         for (statement, keys) in [(users, user_keys), (sessions.unwrap(), session_keys)] {
             for mode in ["force_custom_plan", "force_generic_plan"] {
-                let plan = format!("SET plan_cache_mode = {mode}; PREPARE it AS {statement}; EXPLAIN EXECUTE it ({keys})");
+                let plan =
+                    format!("SET plan_cache_mode = {mode}; PREPARE it AS {statement}; EXPLAIN EXECUTE it ({keys})");
                 let plan = postgres.run_sql(&database, &plan).unwrap();
                 assert!(!plan.contains("Seq Scan"), "{preset}, {mode}:\n{plan}");
                 assert!(plan.contains("Index"), "{preset}, {mode}:\n{plan}");
@@ -73,7 +75,8 @@ async fn every_supported_id_type_uses_its_index() {
         let store = store(&database, schema("pg-adapter"));
         store.prepare().await.unwrap();
         let (users, _) = store.statements().unwrap();
-        let plan = postgres.run_sql(&database, &format!("PREPARE it AS {users}; EXPLAIN EXECUTE it ('{key}')")).unwrap();
+        let plan =
+            postgres.run_sql(&database, &format!("PREPARE it AS {users}; EXPLAIN EXECUTE it ('{key}')")).unwrap();
         assert!(plan.contains("Index") && !plan.contains("Seq Scan"), "{id_type}:\n{plan}");
     }
 }

@@ -12,8 +12,8 @@ use jwe_gate_test_parts::postgres::Postgres;
 use jwe_gate_test_parts::redis::{Redis, RedisOptions};
 
 use crate::support::{
-    FRESHNESS, World, assert_allows, assert_denies, eventually, namespace, postgres, redis_cache, schema, store,
-    users_with_id,
+    FRESHNESS, World, assert_allows, assert_denies, database, eventually, namespace, postgres, redis_cache, schema,
+    store, users_with_id,
 };
 
 const NAME: &str = "auth:v1:default:users.id:subject:7";
@@ -42,7 +42,8 @@ fn deny() -> Verdict {
 #[tokio::test]
 async fn a_second_service_answers_from_what_the_first_one_wrote() {
     let (postgres, redis) = (postgres(), Redis::start().unwrap());
-    let database = users_with_id(&postgres, "int4", &["7"]);
+    let database = database(&postgres, "pg-adapter");
+    postgres.run_sql(&database, "INSERT INTO users (id) VALUES (7)").unwrap();
     let first = World::with_redis(store(&database, schema("pg-adapter")), &redis.url());
     let second = World::with_redis(store(&database, schema("pg-adapter")), &redis.url());
     let Outcome::Allow { as_of_ms: written, .. } = first.subject("7").await else { panic!() };

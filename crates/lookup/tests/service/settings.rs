@@ -35,10 +35,7 @@ fn each_mistake_names_the_variable_and_the_reason() {
         ),
         (&[("DATABASE_URL", "mysql://u:hunter2@db/app")], "DATABASE_URL: not a postgres:// URL"),
         (&[("DATABASE_URL", "postgres://u:hunter2@db:port/app")], "DATABASE_URL: not a postgres:// URL"),
-        (
-            &[("POSTGRES_HOST", "other")],
-            "DATABASE_URL: given together with POSTGRES_HOST; give one of them",
-        ),
+        (&[("POSTGRES_HOST", "other")], "DATABASE_URL: given together with POSTGRES_HOST; give one of them"),
         (
             &[("DATABASE_URL", ""), ("POSTGRES_HOST", "db"), ("POSTGRES_USER", "u")],
             "POSTGRES_DB: not given; name the database",
@@ -48,10 +45,7 @@ fn each_mistake_names_the_variable_and_the_reason() {
             &[("DATABASE_URL", ""), ("POSTGRES_DB", "a"), ("POSTGRES_USER", "u"), ("POSTGRES_PORT", "54321x")],
             "POSTGRES_PORT: \"54321x\" is not a port number",
         ),
-        (
-            &[("POSTGRES_TIMEOUT", "0")],
-            "POSTGRES_TIMEOUT: \"0\" is not a number of milliseconds from 1 to 60000",
-        ),
+        (&[("POSTGRES_TIMEOUT", "0")], "POSTGRES_TIMEOUT: \"0\" is not a number of milliseconds from 1 to 60000"),
         (&[("POSTGRES_POOL", "-1")], "POSTGRES_POOL: \"-1\" is not a number from 1 to 1000"),
         (
             &[("PGSSLMODE", "strict")],
@@ -80,35 +74,21 @@ fn each_mistake_names_the_variable_and_the_reason() {
             &[("REDIS_URL", "rediss://cache"), ("REDIS_TLS_CA", "/nowhere.pem")],
             "REDIS_TLS_CA: cannot read \"/nowhere.pem\": No such file or directory (os error 2)",
         ),
-        (
-            &[("REDIS_CACHE_TTL", "10m")],
-            "REDIS_CACHE_TTL: \"10m\" is not a number of seconds, at most 30 days",
-        ),
+        (&[("REDIS_CACHE_TTL", "10m")], "REDIS_CACHE_TTL: \"10m\" is not a number of seconds, at most 30 days"),
         (
             &[("NEGATIVE_CACHE_TTL", "2592001")],
             "NEGATIVE_CACHE_TTL: \"2592001\" is not a number of seconds, at most 30 days",
         ),
-        (
-            &[("CACHE_HARD_SECONDS", "30")],
-            "CACHE_HARD_SECONDS: \"30\" is not at least CACHE_STALE_SECONDS",
-        ),
+        (&[("CACHE_HARD_SECONDS", "30")], "CACHE_HARD_SECONDS: \"30\" is not at least CACHE_STALE_SECONDS"),
         (&[("SCHEMA", "mongo")], "SCHEMA: \"mongo\" is not one of pg-adapter, prisma, drizzle, better-auth"),
         (
             &[("USER_TABLE", "users; DROP TABLE users")],
             "USER_TABLE: \"users; DROP TABLE users\" is not a table name: letters, digits and _, or schema.table",
         ),
-        (
-            &[("USER_ID_FIELD", "id\"")],
-            "USER_ID_FIELD: \"id\\\"\" is not a column name: letters, digits and _",
-        ),
-        (
-            &[("JWE_GATE_REALM", "a:b")],
-            "JWE_GATE_REALM: \"a:b\" is not 1 to 64 letters, digits, `-`, `_` or `.`",
-        ),
-        (
-            &[("LISTEN", "9090")],
-            "LISTEN: \"9090\" is not an IP address and port, such as 127.0.0.1:9090",
-        ),
+        (&[("USER_ID_FIELD", "id\"")], "USER_ID_FIELD: \"id\\\"\" is not a column name: letters, digits and _"),
+        (&[("JWE_GATE_REALM", "a:b")], "JWE_GATE_REALM: \"a:b\" is not 1 to 64 letters, digits, `-`, `_` or `.`"),
+        (&[("LOG", "loud")], "LOG: \"loud\" is not one of error, warn, info, debug"),
+        (&[("LISTEN", "9090")], "LISTEN: \"9090\" is not an IP address and port, such as 127.0.0.1:9090"),
     ];
     for (changes, expected) in table {
         let message = read(&[], changes).err().unwrap_or_else(|| panic!("accepted: {changes:?}"));

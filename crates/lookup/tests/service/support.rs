@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -110,7 +110,15 @@ impl World {
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
         let memory = MemoryCache::new(10_000);
-        let parts = Parts { store, shared, memory, freshness, metrics: metrics.clone(), clock: clock.clone() };
+        let parts = Parts {
+            store,
+            shared,
+            memory,
+            freshness,
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            failing: AtomicBool::default(),
+        };
         let service = Service {
             secret: LookupSecret::new(SECRET).unwrap(),
             realm: "default".into(),
