@@ -29,7 +29,7 @@ async fn in_postgres() -> Result<(), AnyError> {
     postgres.run_sql(&database, "VACUUM ANALYZE users")?;
     let server = PostgresPool::from_url(&database.url()).map_err(|_| "no URL")?;
     let store = PostgresStore::new(server, 1, Preset::PgAdapter.schema(), Duration::from_secs(5));
-    report("postgres", measure(&store).await?);
+    report("postgres", &measure(&store).await?);
     Ok(())
 }
 
@@ -41,7 +41,7 @@ async fn in_sqlite() -> Result<(), AnyError> {
     let rows = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000000) \
                 INSERT INTO users SELECT CAST(n AS TEXT) FROM n";
     sqlx::raw_sql(rows).execute(&pool).await?;
-    report("sqlite", measure(&store).await?);
+    report("sqlite", &measure(&store).await?);
     Ok(())
 }
 
@@ -59,7 +59,7 @@ async fn measure(store: &dyn UserStore) -> Result<Vec<Duration>, StoreError> {
     Ok(times)
 }
 
-fn report(database: &str, times: Vec<Duration>) {
+fn report(database: &str, times: &[Duration]) {
     let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
     println!("lookup {database}: {USERS} users, {LOOKUPS} lookups by key, p50 {:?}, p99 {:?}", at(50), at(99));
 }

@@ -143,7 +143,8 @@ impl Parts {
     async fn land_from_shared(&self, departures: Vec<Departure>, patience: Duration) -> Vec<Departure> {
         let Some(shared) = &self.shared else { return departures };
         let keys: Vec<_> = departures.iter().map(|departure| departure.flight.key().clone()).collect();
-        let found = match shared.read(&keys, patience / SHARE_OF_SHARED).await {
+        let patience = (patience / SHARE_OF_SHARED).max(LEAST_FOR_SHARED);
+        let found = match shared.read(&keys, patience).await {
             Ok(found) => found,
             Err(error) => {
                 self.metrics.cache_failed(error);
@@ -159,9 +160,12 @@ impl Parts {
             };
             // Kept even when it is no longer fresh: it may be the last resort.
             self.memory.put(departure.flight.key().clone(), held.clone());
-            match self.newest(departure.flight.key(), held, now) {
-                held if held.is_fresh(now) => departure.flight.land(Landed::Found(held, Layer::Redis)),
-                _ => missing.push(departure),
+            // Redis may have missed what this process has read since, such as a denial.
+            let is_newest = self.newer(departure.flight.key(), &held, now).is_none();
+            if is_newest && held.is_fresh(now) {
+                departure.flight.land(Landed::Found(held, Layer::Redis));
+            } else {
+                missing.push(departure);
             }
         }
         missing
@@ -176,7 +180,9 @@ impl Parts {
         match self.ask_store(kind, &keys).await {
             Err(error) => {
                 let cause = cause(&error);
-                departures.into_iter().for_each(|departure| departure.flight.land(Landed::Failed(cause)));
+                for departure in departures {
+                    departure.flight.land(Landed::Failed(cause));
+                }
             }
             Ok(reading) => {
                 let mut records = Vec::with_capacity(departures.len());
@@ -184,8 +190,11 @@ impl Parts {
                     let held = Held { record: self.record(kind, reading.as_of_ms, finding), since: asked };
                     let key = departure.flight.key().clone();
                     self.memory.put(key.clone(), held.clone());
-                    departure.flight.land(Landed::Found(self.newest(&key, held.clone(), asked), Layer::Database));
-                    records.push((key, held));
+                    records.push((key, held.clone()));
+                    // Another flight may have read later and landed sooner.
+                    let newer = self.newer(departure.flight.key(), &held, asked);
+                    let held = newer.filter(|newer| newer.is_fresh(asked)).unwrap_or(held);
+                    departure.flight.land(Landed::Found(held, Layer::Database));
                 }
                 // After the landing: nobody waits for it.
                 self.write_back(&records).await;
@@ -238,10 +247,9 @@ impl Parts {
         }
     }
 
-    /// `held`, unless a newer record came in meanwhile and is fresh.
-    fn newest(&self, key: &RecordKey, held: Held, now: Instant) -> Held {
-        let known = self.memory.find(key, now).filter(|known| known.is_fresh(now));
-        known.filter(|known| known.record.replaces(&held.record)).unwrap_or(held)
+    /// What this process knows better than `held`, fresh or not.
+    fn newer(&self, key: &RecordKey, held: &Held, now: Instant) -> Option<Held> {
+        self.memory.find(key, now).filter(|known| known.record.replaces(&held.record))
     }
 
     fn conclude(&self, key: &RecordKey, landed: Landed) -> (Outcome, Layer) {
@@ -266,3 +274,6 @@ fn cause(error: &StoreError) -> Cause {
 
 /// The shared cache gets this part of the time there is, so that a silent one leaves enough for the database.
 const SHARE_OF_SHARED: u32 = 3;
+
+/// But not so little that it would seem to fail because somebody asked in a hurry.
+const LEAST_FOR_SHARED: Duration = Duration::from_millis(50);

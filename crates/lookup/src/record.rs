@@ -150,10 +150,10 @@ mod tests {
     use super::*;
 
     const FRESHNESS: Freshness = Freshness {
-        positive: Duration::from_secs(600),
+        positive: Duration::from_mins(10),
         negative: Duration::from_secs(10),
-        stale: Duration::from_secs(60),
-        hard: Duration::from_secs(3600),
+        stale: Duration::from_mins(1),
+        hard: Duration::from_hours(1),
     };
 
     fn allow(as_of_ms: u64) -> Record {
@@ -181,7 +181,7 @@ mod tests {
         let later = since + Duration::from_secs(630);
         assert!(!held.is_fresh(later));
         assert_eq!(held.remaining(later), Limits { fresh_ms: 0, stale_ms: 30_000, hard_ms: 3_570_000 });
-        assert!(held.last_resort(since + Duration::from_secs(4200)).is_none());
+        assert!(held.last_resort(since + Duration::from_mins(70)).is_none());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::store::{PostgresStore, SqliteStore, StoreError, UserStore};
 /// Opens what the settings name. Servers need not be up yet; a file must be writable.
 ///
 /// # Errors
-/// When the SQLite file cannot be used.
+/// When the `SQLite` file cannot be used.
 pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
     let (clock, metrics) = (Clock::default(), Arc::new(Metrics::new()));
     let (users, sessions) = (settings.schema.user_label(), settings.schema.session_label());

@@ -54,6 +54,12 @@ impl Connection {
         Ok(Self { stream: BufReader::new(Stream::Plain(connect(address)?)) })
     }
 
+    /// Goes on with a connection that somebody else has made, and may close.
+    #[must_use]
+    pub fn over(stream: TcpStream) -> Self {
+        Self { stream: BufReader::new(Stream::Plain(stream)) }
+    }
+
     /// Connects with TLS, as to `localhost`, and trusts the authority in the PEM file `authority` alone.
     ///
     /// # Errors

@@ -261,7 +261,7 @@ impl Account {
     }
 }
 
-/// Where Debian keeps the programs, the newest version first; `initdb` is not on its `PATH`.
+/// Where Debian keeps the programs, the newest version first. On its `PATH` is no `initdb`, and a slow wrapper of `psql`.
 fn folders() -> Vec<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut versions: Vec<_> = versions.map(|entry| entry.path()).collect();

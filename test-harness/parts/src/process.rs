@@ -176,14 +176,12 @@ pub fn run(mut command: Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The program `name` on the `PATH`, or in one of `folders`.
+/// The program `name` in one of `folders`, or on the `PATH`.
 #[must_use]
 pub fn find_program(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(folders.iter().cloned())
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
+    let mut files = folders.iter().cloned().chain(std::env::split_paths(&path)).map(|folder| folder.join(name));
+    files.find(|file| file.is_file())
 }
 
 /// The kernel's death signal is sent when the *thread* that started a child ends, and tests run in threads that end

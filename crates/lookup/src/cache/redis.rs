@@ -74,7 +74,7 @@ impl RedisServer {
     /// When the host makes no sense.
     pub fn from_parts(host: &str, port: u16, password: Option<&str>) -> Result<Self, InvalidServer> {
         let settings = RedisConnectionInfo::default();
-        let settings = password.iter().fold(settings, |settings, password| settings.set_password(password));
+        let settings = password.into_iter().fold(settings, RedisConnectionInfo::set_password);
         let address = ConnectionAddr::Tcp(host.to_owned(), port);
         let info = address.into_connection_info().map_err(|_| InvalidServer)?.set_redis_settings(settings);
         Self::new(info, None)
@@ -117,18 +117,8 @@ impl RedisCache {
             // Whatever it was, a new connection starts from a known state.
             *self.connection.lock().await = None;
         }
-        self.tell(self.circuit.report(result.is_ok(), self.clock.now()), result.as_ref().err());
+        tell(self.circuit.report(result.is_ok(), self.clock.now()), result.as_ref().err());
         result
-    }
-
-    fn tell(&self, change: Change, error: Option<&CacheError>) {
-        match (change, error) {
-            (Change::Failed, Some(error)) => {
-                tracing::warn!(cause = error.as_str(), "redis fails; answering without it");
-            }
-            (Change::Recovered, _) => tracing::info!("redis works again"),
-            _ => {}
-        }
     }
 
     async fn connection(&self) -> Result<MultiplexedConnection, RedisError> {
@@ -209,6 +199,16 @@ impl SharedCache for RedisCache {
 
     async fn write(&self, records: &[(RecordKey, Held)]) -> Result<(), CacheError> {
         self.guarded(self.timeout, self.store(records)).await
+    }
+}
+
+fn tell(change: Change, error: Option<&CacheError>) {
+    match (change, error) {
+        (Change::Failed, Some(error)) => {
+            tracing::warn!(cause = error.as_str(), "redis fails; answering without it");
+        }
+        (Change::Recovered, _) => tracing::info!("redis works again"),
+        _ => {}
     }
 }
 

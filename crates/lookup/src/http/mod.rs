@@ -63,4 +63,4 @@ pub fn router(service: Service) -> Router {
         .with_state(service)
 }
 
-const LONGEST_REQUEST: Duration = Duration::from_secs(60);
+const LONGEST_REQUEST: Duration = Duration::from_mins(1);

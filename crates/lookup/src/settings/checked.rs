@@ -42,7 +42,7 @@ pub struct LogLevel(pub Level);
 
 /// Where users are kept.
 pub enum Users {
-    /// In an SQLite file.
+    /// In an `SQLite` file.
     Embedded {
         /// The file.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum Users {
         seeds: Vec<String>,
     },
     /// In Postgres.
-    Postgres(PostgresSettings),
+    Postgres(Box<PostgresSettings>),
 }
 
 impl Settings {
@@ -77,7 +77,7 @@ impl Settings {
 fn listen(flags: &Flags, reader: &Reader<'_>) -> Result<SocketAddr, SettingsError> {
     let given = flags.listen.clone().or_else(|| reader.text("LISTEN"));
     let text = given.unwrap_or_else(|| "127.0.0.1:9090".into());
-    reader.parse("LISTEN", text, "an IP address and port, such as 127.0.0.1:9090")
+    parse("LISTEN", text, "an IP address and port, such as 127.0.0.1:9090")
 }
 
 fn secret(reader: &Reader<'_>) -> Result<LookupSecret, SettingsError> {
@@ -114,14 +114,14 @@ fn realm(reader: &Reader<'_>) -> Result<String, SettingsError> {
 fn schema(flags: &Flags, reader: &Reader<'_>) -> Result<Schema, SettingsError> {
     let preset = match flags.schema.clone().or_else(|| reader.text("SCHEMA")) {
         None => Preset::PgAdapter,
-        Some(name) => reader.parse("SCHEMA", name, "one of pg-adapter, prisma, drizzle, better-auth")?,
+        Some(name) => parse("SCHEMA", name, "one of pg-adapter, prisma, drizzle, better-auth")?,
     };
     let mut schema = preset.schema();
     if let Some(table) = reader.text("USER_TABLE") {
-        schema.users = reader.parse("USER_TABLE", table, "a table name: letters, digits and _, or schema.table")?;
+        schema.users = parse("USER_TABLE", table, "a table name: letters, digits and _, or schema.table")?;
     }
     if let Some(field) = reader.text("USER_ID_FIELD") {
-        schema.user_id = reader.parse("USER_ID_FIELD", field, "a column name: letters, digits and _")?;
+        schema.user_id = parse("USER_ID_FIELD", field, "a column name: letters, digits and _")?;
     }
     Ok(schema)
 }
@@ -144,7 +144,7 @@ fn freshness(reader: &Reader<'_>) -> Result<Freshness, SettingsError> {
 fn users(flags: Flags, reader: &Reader<'_>) -> Result<Users, SettingsError> {
     match flags.embedded {
         Some(path) => Ok(Users::Embedded { path, seeds: flags.seed }),
-        None => Ok(Users::Postgres(PostgresSettings::read(reader)?)),
+        None => Ok(Users::Postgres(Box::new(PostgresSettings::read(reader)?))),
     }
 }
 
@@ -159,6 +159,10 @@ pub(super) fn milliseconds(
     default: u64,
 ) -> Result<Duration, SettingsError> {
     reader.number(variable, 1..=60_000, default, "a number of milliseconds from 1 to 60000").map(Duration::from_millis)
+}
+
+fn parse<T: FromStr>(variable: &'static str, value: String, expected: &'static str) -> Result<T, SettingsError> {
+    value.parse().map_err(|_| Problem::Value { value, expected }.of(variable))
 }
 
 /// Reads variables one by one.
@@ -194,15 +198,6 @@ impl Reader<'_> {
         let Some(value) = self.text(variable) else { return Ok(default) };
         let number = value.parse().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| Problem::Value { value, expected }.of(variable))
-    }
-
-    pub(super) fn parse<T: FromStr>(
-        &self,
-        variable: &'static str,
-        value: String,
-        expected: &'static str,
-    ) -> Result<T, SettingsError> {
-        value.parse().map_err(|_| Problem::Value { value, expected }.of(variable))
     }
 
     /// Two ways of saying the same thing would leave open which one counts.

@@ -8,11 +8,11 @@ use clap::Parser;
 #[derive(Clone, Debug, Default, Parser)]
 #[command(name = "jwe-gate-lookup", version, about, after_help = VARIABLES)]
 pub struct Flags {
-    /// Keep users in an SQLite file, made where absent; no other server is needed.
+    /// Keep users in a file, made where absent; no database server is needed.
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "jwe-gate-users.sqlite")]
     pub embedded: Option<PathBuf>,
 
-    /// Add a user with this id to the SQLite file before serving; may be given more than once.
+    /// Add a user with this id to the file before serving; may be given more than once.
     #[arg(long, value_name = "ID", requires = "embedded")]
     pub seed: Vec<String>,
 

@@ -122,9 +122,12 @@ impl PostgresStore {
         let rows = self.fetch(query).await?;
         let known = rows.iter().map(|row| row.try_get::<Option<String>, _>(1)).collect::<Result<Vec<_>, _>>()?;
         let is_known = |subject: &String| known.iter().flatten().any(|id| id == subject);
-        let find = |subject: &String| match is_known(subject) {
-            true => Finding::Known { user: subject.clone(), ends_in_ms: None },
-            false => Finding::Unknown,
+        let find = |subject: &String| {
+            if is_known(subject) {
+                Finding::Known { user: subject.clone(), ends_in_ms: None }
+            } else {
+                Finding::Unknown
+            }
         };
         Ok(Reading { as_of_ms: as_of(&rows)?, findings: subjects.iter().map(find).collect() })
     }

@@ -1,4 +1,4 @@
-//! Users and sessions in an SQLite file, for running without any server.
+//! Users and sessions in an `SQLite` file, for running without any server.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 
 use super::{Finding, Reading, StoreError, UserStore, milliseconds};
 
-/// Users and sessions in an SQLite file.
+/// Users and sessions in an `SQLite` file.
 pub struct SqliteStore {
     pool: SqlitePool,
 }

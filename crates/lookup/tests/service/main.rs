@@ -1,4 +1,5 @@
 //! The lookup service against real servers.
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod contract;
 mod embedded;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jwe_gate_contract::{Kind, Limits, Outcome, Reason};
+use jwe_gate_contract::{Cause, Kind, Limits, Outcome, Reason};
 use jwe_gate_lookup::cache::{CacheError, RedisCache, RedisServer, SharedCache};
 use jwe_gate_lookup::clock::Clock;
 use jwe_gate_lookup::key::RecordKey;
 use jwe_gate_lookup::record::{Freshness, Held, Record, Verdict};
-use jwe_gate_test_parts::postgres::Postgres;
+use jwe_gate_test_parts::postgres::{Database, Postgres};
 use jwe_gate_test_parts::redis::{Redis, RedisOptions};
 
 use crate::support::{
@@ -19,7 +19,11 @@ use crate::support::{
 const NAME: &str = "auth:v1:default:users.id:subject:7";
 
 fn world(postgres: &Postgres, redis: &Redis) -> World {
-    World::with_redis(store(&users_with_id(postgres, "int4", &["7"]), schema("pg-adapter")), &redis.url())
+    world_of(&users_with_id(postgres, "int4", &["7"]), redis)
+}
+
+fn world_of(database: &Database, redis: &Redis) -> World {
+    World::with_redis(store(database, schema("pg-adapter")), &redis.url())
 }
 
 fn stored(redis: &Redis) -> String {
@@ -76,6 +80,7 @@ async fn the_age_of_a_record_is_told_by_its_time_to_live() {
 #[tokio::test]
 async fn what_is_no_record_of_ours_is_a_miss_and_is_overwritten() {
     let (postgres, redis) = (postgres(), Redis::start().unwrap());
+    let database = users_with_id(&postgres, "int4", &["7"]);
     let good = r#"{"version":1,"realm":"default","kind":"subject","verdict":"allow","user":"7","as_of_ms":1,"fresh_ms":600000,"stale_ms":600000,"hard_ms":600000}"#;
     let values: Vec<(&str, String)> = vec![
         ("the old system's", "true".into()),
@@ -91,21 +96,21 @@ async fn what_is_no_record_of_ours_is_a_miss_and_is_overwritten() {
     ];
     for (what, value) in values {
         redis.command(&["SET", NAME, &value, "PX", "600000"]).unwrap();
-        let world = world(&postgres, &redis);
+        let world = world_of(&database, &redis);
         assert_allows(&world.subject("7").await, "7");
         assert_eq!(world.answers_from("database"), 1, "{what}");
         eventually(what, || stored(&redis).contains("\"hard_ms\":4200000")).await;
     }
     // A good one, to see that the others were refused for what is wrong with them.
     redis.command(&["SET", NAME, good, "PX", "600000"]).unwrap();
-    let world_with_good = world(&postgres, &redis);
+    let world_with_good = world_of(&database, &redis);
     world_with_good.subject("7").await;
     assert_eq!(world_with_good.answers_from("redis"), 1);
     // The same without an end, and a value of another type.
     for command in [&["SET", NAME, good][..], &["RPUSH", NAME, "x"]] {
         redis.command(&["DEL", NAME]).unwrap();
         redis.command(command).unwrap();
-        let world = world(&postgres, &redis);
+        let world = world_of(&database, &redis);
         assert_allows(&world.subject("7").await, "7");
         assert_eq!((world.answers_from("database"), world.count(&["redis_errors"])), (1, 0), "{command:?}");
     }
@@ -147,6 +152,30 @@ async fn a_user_who_is_gone_is_denied_everywhere_from_the_next_query_on() {
     assert_denies(&world.subject("7").await, Reason::UnknownUser);
     eventually("the negative", || stored(&redis).contains("deny")).await;
     assert_denies(&world.subject("7").await, Reason::UnknownUser);
+}
+
+#[tokio::test]
+async fn an_older_positive_in_redis_does_not_undo_a_denial_that_redis_missed() {
+    let (postgres, redis) = (postgres(), Redis::start().unwrap());
+    let world = world_of(&users_with_id(&postgres, "int4", &[]), &redis);
+    assert_denies(&world.subject("7").await, Reason::UnknownUser);
+    eventually("the denial", || stored(&redis).contains("deny")).await;
+    let older = r#"{"version":1,"realm":"default","kind":"subject","verdict":"allow","user":"7","as_of_ms":1,"fresh_ms":600000,"stale_ms":600000,"hard_ms":600000}"#;
+    redis.command(&["SET", NAME, older, "PX", "600000"]).unwrap();
+    world.clock.advance(Duration::from_secs(11));
+    assert_denies(&world.subject("7").await, Reason::UnknownUser);
+    assert_eq!(world.answers_from("database"), 2);
+}
+
+#[tokio::test]
+async fn a_question_in_a_hurry_does_not_make_redis_seem_to_fail() {
+    let (postgres, redis) = (postgres(), Redis::start().unwrap());
+    let mut world = world_of(&users_with_id(&postgres, "int4", &["7"]), &redis);
+    world.deadline_ms = 0;
+    assert_eq!(world.subject("7").await, Outcome::Failed { cause: Cause::Late });
+    eventually("the record", || stored(&redis).contains("allow")).await;
+    assert_eq!(world.count(&["redis_errors"]), 0);
+    assert_allows(&world.subject("7").await, "7");
 }
 
 #[tokio::test]

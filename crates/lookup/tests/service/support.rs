@@ -59,7 +59,7 @@ pub(crate) fn database(postgres: &Postgres, preset: &str) -> Database {
 /// A database whose `users` have one column.
 pub(crate) fn users_with_id(postgres: &Postgres, id_type: &str, ids: &[&str]) -> Database {
     let database = postgres.database().unwrap();
-    let rows: String = ids.iter().map(|id| format!("INSERT INTO users VALUES ('{id}');")).collect();
+    let rows = ids.iter().fold(String::new(), |rows, id| rows + "INSERT INTO users VALUES ('" + id + "');");
     postgres.run_sql(&database, &format!("CREATE TABLE users (id {id_type} PRIMARY KEY); {rows}")).unwrap();
     database
 }
