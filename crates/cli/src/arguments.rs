@@ -1,0 +1,131 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jwe_gate_core::jwe::{Encryption, Profile};
+
+/// Looks into the session tokens of Auth.js and `NextAuth`, mints them, and checks configurations of the filter.
+#[derive(Debug, Parser)]
+#[command(name = "jwe-gate", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say whether a configuration of the filter is accepted, and if not, which field is wrong and why.
+    Check(CheckArguments),
+    /// Read a Cookie header on standard input and say, as JSON, whether its session is accepted and why not.
+    Inspect(InspectArguments),
+    /// Make a token, as the app would.
+    Mint(MintArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The configuration.
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// The filter's configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The time to go by, in seconds since 1970; the clock's if not given.
+    #[arg(long, value_name = "UNIX")]
+    pub(crate) now: Option<u64>,
+    /// The value of an Authorization header.
+    #[arg(long, value_name = "VALUE")]
+    pub(crate) authorization: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MintArguments {
+    /// The package whose tokens to make.
+    #[arg(long, value_enum)]
+    pub(crate) profile: ProfileName,
+    #[command(flatten)]
+    pub(crate) secret: SecretSource,
+    /// The session cookie's name, which for `authjs` is the salt too; the package's own if not given.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cookie: Option<String>,
+    /// The HKDF salt, where it is not what the profile takes by itself.
+    #[arg(long)]
+    pub(crate) salt: Option<String>,
+    /// The user's id.
+    #[arg(long)]
+    pub(crate) sub: String,
+    /// When it was issued, in seconds since 1970; now if not given.
+    #[arg(long, value_name = "UNIX")]
+    pub(crate) iat: Option<u64>,
+    /// When it expires; thirty days after `--iat` if not given.
+    #[arg(long, value_name = "UNIX")]
+    pub(crate) exp: Option<u64>,
+    /// The content encryption; the package's own if not given.
+    #[arg(long, value_enum)]
+    pub(crate) enc: Option<EncryptionName>,
+    /// Name the key in the header; the default where the package does so.
+    #[arg(long, conflicts_with = "no_kid")]
+    pub(crate) kid: bool,
+    /// Do not name the key in the header.
+    #[arg(long)]
+    pub(crate) no_kid: bool,
+    /// One more claim, its value in JSON; may be given several times, and replaces a claim of that name.
+    #[arg(long = "claim", value_name = "NAME=JSON")]
+    pub(crate) claims: Vec<String>,
+    /// Print a Cookie header instead of the bare token, in chunks where the package would cut it.
+    #[arg(long)]
+    pub(crate) chunk: bool,
+}
+
+/// Where the secret is. Never on the command line itself.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SecretSource {
+    /// The environment variable that holds the secret.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) secret_env: Option<String>,
+    /// The file that holds the secret; one line break at its end does not count.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ProfileName {
+    #[value(name = "authjs")]
+    AuthJs,
+    #[value(name = "authjs-legacy")]
+    AuthJsLegacy,
+    #[value(name = "next-auth")]
+    NextAuth,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum EncryptionName {
+    #[value(name = "A256CBC-HS512")]
+    A256CbcHs512,
+    #[value(name = "A256GCM")]
+    A256Gcm,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::AuthJs => Self::AuthJs,
+            ProfileName::AuthJsLegacy => Self::AuthJsLegacy,
+            ProfileName::NextAuth => Self::NextAuth,
+        }
+    }
+}
+
+impl From<EncryptionName> for Encryption {
+    fn from(name: EncryptionName) -> Self {
+        match name {
+            EncryptionName::A256CbcHs512 => Self::A256CbcHs512,
+            EncryptionName::A256Gcm => Self::A256Gcm,
+        }
+    }
+}
