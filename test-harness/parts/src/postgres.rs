@@ -40,10 +40,12 @@ pub struct PostgresOptions {
     pub settings: Vec<(String, String)>,
 }
 
-/// One database of a server.
+/// One database of a server, or one schema of one.
 #[derive(Clone, Debug)]
 pub struct Database {
     name: String,
+    /// Where tables are made and found; `public` if not given.
+    schema: Option<String>,
     address: SocketAddr,
 }
 
@@ -131,11 +133,23 @@ impl Postgres {
     /// # Errors
     /// When the server is not running.
     pub fn database(&self) -> Result<Database> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let maintenance = Database { name: "postgres".into(), address: self.address() };
-        self.run_sql(&maintenance, &format!("CREATE DATABASE {name} TEMPLATE template0"))?;
-        Ok(Database { name, address: self.address() })
+        let name = unused_name();
+        self.run_sql(&self.maintenance(), &format!("CREATE DATABASE {name} TEMPLATE template0"))?;
+        Ok(Database { name, ..self.maintenance() })
+    }
+
+    /// Makes a new, empty schema, for tables that do not name one. That is much quicker than a database.
+    ///
+    /// # Errors
+    /// When the server is not running.
+    pub fn schema(&self) -> Result<Database> {
+        let name = unused_name();
+        self.run_sql(&self.maintenance(), &format!("CREATE SCHEMA {name}"))?;
+        Ok(Database { schema: Some(name), ..self.maintenance() })
+    }
+
+    fn maintenance(&self) -> Database {
+        Database { name: "postgres".into(), schema: None, address: self.address() }
     }
 
     /// Runs statements and returns the rows as unaligned text, columns divided by `|`.
@@ -147,6 +161,9 @@ impl Postgres {
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"]);
         command.args(["-p", &self.port.number().to_string(), "-d", &database.name, "-c", statements]);
         command.env("PGPASSWORD", "postgres").env("PGCONNECT_TIMEOUT", "10");
+        if let Some(schema) = &database.schema {
+            command.env("PGOPTIONS", format!("-c search_path={schema}"));
+        }
         command.env("PGSSLMODE", if self.tls { "require" } else { "disable" });
         Ok(process::run(command)?.trim_end_matches('\n').to_owned())
     }
@@ -238,7 +255,8 @@ impl Database {
     /// The URL for clients, with user and password.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgres://postgres:postgres@{}/{}", self.address, self.name)
+        let options = self.schema.iter().map(|schema| format!("?options=-c%20search_path%3D{schema}"));
+        format!("postgres://postgres:postgres@{}/{}{}", self.address, self.name, options.collect::<String>())
     }
 }
 
@@ -259,6 +277,11 @@ impl Account {
         let group = fields.next()?.parse().ok()?;
         Some(Self { user, group })
     }
+}
+
+fn unused_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Where Debian keeps the programs, the newest version first. On its `PATH` is no `initdb`, and a slow wrapper of `psql`.
@@ -282,6 +305,9 @@ mod tests {
         let (one, two) = (postgres.database().unwrap(), postgres.database().unwrap());
         postgres.run_sql(&one, "CREATE TABLE t (id int); INSERT INTO t VALUES (7)").unwrap();
         assert!(postgres.run_sql(&two, "SELECT * FROM t").is_err());
+        let (three, four) = (postgres.schema().unwrap(), postgres.schema().unwrap());
+        postgres.run_sql(&three, "CREATE TABLE t (id int)").unwrap();
+        assert!(postgres.run_sql(&four, "SELECT * FROM t").is_err());
         postgres.kill();
         assert!(postgres.run_sql(&one, "SELECT 1").is_err());
         postgres.restart().unwrap();

@@ -33,7 +33,7 @@ async fn only_canonical_spellings_of_existing_ids_are_users() {
 #[tokio::test]
 async fn a_domain_is_looked_up_as_what_it_is_made_of() {
     let postgres = postgres();
-    let database = postgres.database().unwrap();
+    let database = postgres.schema().unwrap();
     let tables = "CREATE DOMAIN small AS int4; CREATE DOMAIN user_id AS small CHECK (VALUE > 0); \
                   CREATE TABLE users (id user_id PRIMARY KEY); INSERT INTO users VALUES (7)";
     postgres.run_sql(&database, tables).unwrap();
@@ -50,7 +50,7 @@ async fn a_column_that_subjects_cannot_be_looked_up_in_is_named() {
     assert_eq!(error.to_string(), "users.id has type float8; supported are integers, uuid, text, varchar and char");
     assert_eq!(World::new(floating).subject("7").await, Outcome::Failed { cause: Cause::Unavailable });
 
-    let error = store(&postgres.database().unwrap(), schema("prisma")).prepare().await.unwrap_err();
+    let error = store(&postgres.schema().unwrap(), schema("prisma")).prepare().await.unwrap_err();
     assert_eq!(error, StoreError::TableMissing { column: "User.id".into() });
 }
 
@@ -69,7 +69,7 @@ async fn a_changed_id_type_is_noticed_when_a_lookup_fails() {
 #[tokio::test]
 async fn many_questions_are_one_query_and_each_gets_its_own_answer() {
     let postgres = postgres();
-    let database = postgres.database().unwrap();
+    let database = postgres.schema().unwrap();
     let tables =
         "CREATE TABLE users (id int4 PRIMARY KEY); INSERT INTO users SELECT 2 * n FROM generate_series(1, 200) n";
     postgres.run_sql(&database, tables).unwrap();

@@ -66,7 +66,7 @@ async fn every_supported_id_type_uses_its_index() {
         ("char(10)", "n::text", "{5}"),
     ];
     for (id_type, value, key) in types {
-        let database = postgres.database().unwrap();
+        let database = postgres.schema().unwrap();
         let tables = format!(
             "CREATE TABLE users (id {id_type} PRIMARY KEY); \
              INSERT INTO users SELECT {value} FROM generate_series(1, 10000) n; ANALYZE users"

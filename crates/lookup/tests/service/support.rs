@@ -56,9 +56,9 @@ pub(crate) fn database(postgres: &Postgres, preset: &str) -> Database {
     database
 }
 
-/// A database whose `users` have one column.
+/// A place whose `users` have one column.
 pub(crate) fn users_with_id(postgres: &Postgres, id_type: &str, ids: &[&str]) -> Database {
-    let database = postgres.database().unwrap();
+    let database = postgres.schema().unwrap();
     let rows = ids.iter().fold(String::new(), |rows, id| rows + "INSERT INTO users VALUES ('" + id + "');");
     postgres.run_sql(&database, &format!("CREATE TABLE users (id {id_type} PRIMARY KEY); {rows}")).unwrap();
     database
