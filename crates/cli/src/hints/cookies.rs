@@ -99,9 +99,9 @@ pub(super) fn unreadable(config: &Config, request: &Request<'_>, error: Credenti
 fn missing_chunk(config: &Config, request: &Request<'_>) -> String {
     let told = config.sessions.iter().find_map(|session| {
         let present = chunk_numbers(request.cookie, session.cookie.as_str());
-        let missing = (0..).find(|number| !present.contains(number)).filter(|_| !present.is_empty())?;
+        let last = present.iter().max().copied()?;
+        let missing = (0..last).find(|number| !present.contains(number))?;
         let name = session.cookie.as_str();
-        let last = present.iter().max().copied().unwrap_or_default();
         Some(format!("the chunk \"{name}.{missing}\" is missing, and there is \"{name}.{last}\""))
     });
     let told = told.unwrap_or_else(|| "a chunk of the session cookie is missing".to_owned());

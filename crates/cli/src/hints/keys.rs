@@ -23,10 +23,11 @@ pub(super) fn others(token: &[u8], found: &Found<'_, '_>, hints: &mut Vec<String
 fn salt(token: &[u8], session: &SessionConfig) -> Option<String> {
     let in_effect = session.profile.salt(session.salt.as_deref(), session.cookie.as_str());
     let found = salts(session).into_iter().find(|salt| opens_with(token, session, session.profile, salt))?;
-    let why = if found.starts_with("__") != in_effect.starts_with("__") {
-        "; that is the cookie's name with TLS and without it, and the app and the proxy do not agree on TLS"
-    } else {
+    let prefixed = |name: &str| name.starts_with("__");
+    let why = if prefixed(&found) == prefixed(in_effect) {
         ""
+    } else {
+        "; that is the cookie's name with TLS and without it, and the app and the proxy do not agree on TLS"
     };
     Some(format!(
         "the token opens with the salt \"{found}\" where the configuration has \"{in_effect}\"{why}. Auth.js takes \

@@ -1,7 +1,7 @@
 //! Runs the real binary, with files in a directory of its own.
 
 #![allow(dead_code, reason = "each test file is a program of its own and uses a part")]
-#![expect(clippy::unwrap_used, reason = "outside test functions too, here")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "outside test functions too, here")]
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        serde_json::from_str(&self.out).unwrap()
     }
 
     /// All hints in one text.
