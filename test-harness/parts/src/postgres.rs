@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -29,6 +30,8 @@ pub struct Postgres {
     certificates: Option<Certificates>,
     account: Option<Account>,
     scratch: Scratch,
+    /// Held for the next server to copy.
+    template: Arc<Scratch>,
 }
 
 /// How the server is set up.
@@ -71,9 +74,9 @@ impl Postgres {
     /// When Postgres is not installed or does not start.
     pub fn start_with(options: &PostgresOptions) -> Result<Self> {
         let account = Account::unprivileged()?;
-        let scratch = Scratch::new()?;
-        let mut postgres =
-            Self { process: None, port: Port::take()?, tls: options.tls, certificates: None, account, scratch };
+        let (scratch, port, template) = (Scratch::new()?, Port::take()?, template(account)?);
+        let (process, certificates) = (None, None);
+        let mut postgres = Self { process, port, tls: options.tls, certificates, account, scratch, template };
         postgres.prepare(options)?;
         postgres.restart()?;
         Ok(postgres)
@@ -87,7 +90,7 @@ impl Postgres {
         self.kill();
         // A killed server leaves this behind, and its process id may be in use again.
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
-        let mut command = self.program("postgres")?;
+        let mut command = run_as(self.account, &program("postgres")?, &self.scratch);
         command.arg("-D").arg(self.data());
         let mut process = Process::spawn("postgres", command, &self.scratch.path().join("postgres.log"))?;
         process.wait_for_log("database system is ready to accept connections", PATIENCE)?;
@@ -157,7 +160,7 @@ impl Postgres {
     /// # Errors
     /// When a statement fails; none after it is run.
     pub fn run_sql(&self, database: &Database, statements: &str) -> Result<String> {
-        let mut command = Command::new(find_program("psql", &folders()).context(INSTALL)?);
+        let mut command = Command::new(program("psql")?);
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"]);
         command.args(["-p", &self.port.number().to_string(), "-d", &database.name, "-c", statements]);
         command.env("PGPASSWORD", "postgres").env("PGCONNECT_TIMEOUT", "10");
@@ -169,14 +172,10 @@ impl Postgres {
     }
 
     fn prepare(&mut self, options: &PostgresOptions) -> Result<()> {
-        self.make_folder()?;
-        let password = self.home().join("password");
-        fs::write(&password, "postgres\n")?;
-        self.hand_over(&password)?;
-        let mut initdb = self.program("initdb")?;
-        initdb.args(["--no-sync", "--auth=scram-sha-256", "--username=postgres", "--encoding=UTF8", "--locale=C"]);
-        initdb.arg("--pwfile").arg(&password).arg("-D").arg(self.data());
-        process::run(initdb)?;
+        make_home(&self.scratch, self.account)?;
+        let mut copy = run_as(self.account, Path::new("cp"), &self.scratch);
+        copy.arg("-a").arg(data(&self.template)).arg(self.home());
+        process::run(copy)?;
         if options.tls {
             self.certificates = Some(self.write_certificates()?);
             fs::write(self.data().join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n")?;
@@ -210,38 +209,18 @@ impl Postgres {
     fn write_certificates(&self) -> Result<Certificates> {
         let files = Certificates::write(&self.home())?;
         fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600))?;
-        self.hand_over(&files.key)?;
-        self.hand_over(&files.certificate)?;
+        hand_over(&files.key, self.account)?;
+        hand_over(&files.certificate, self.account)?;
         Ok(files)
-    }
-
-    fn make_folder(&self) -> Result<()> {
-        fs::DirBuilder::new().mode(0o700).create(self.home())?;
-        self.hand_over(&self.home())
-    }
-
-    fn hand_over(&self, path: &Path) -> Result<()> {
-        let Some(account) = self.account else { return Ok(()) };
-        chown(path, Some(account.user), Some(account.group))
-            .with_context(|| format!("cannot give {} to user {}", path.display(), account.user))
-    }
-
-    fn program(&self, name: &str) -> Result<Command> {
-        let mut command = Command::new(find_program(name, &folders()).context(INSTALL)?);
-        command.current_dir(self.scratch.path()).env("LC_ALL", "C");
-        if let Some(account) = self.account {
-            command.uid(account.user).gid(account.group);
-        }
-        Ok(command)
     }
 
     /// Owned by the account that the server runs as.
     fn home(&self) -> PathBuf {
-        self.scratch.path().join("postgres")
+        home(&self.scratch)
     }
 
     fn data(&self) -> PathBuf {
-        self.home().join("data")
+        data(&self.scratch)
     }
 }
 
@@ -277,6 +256,59 @@ impl Account {
         let group = fields.next()?.parse().ok()?;
         Some(Self { user, group })
     }
+}
+
+/// A data directory that no server has run on. Copying it is much quicker than making another.
+fn template(account: Option<Account>) -> Result<Arc<Scratch>> {
+    static SHARED: Mutex<Weak<Scratch>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(template) = shared.upgrade() {
+        return Ok(template);
+    }
+    let scratch = Scratch::new()?;
+    make_home(&scratch, account)?;
+    let password = home(&scratch).join("password");
+    fs::write(&password, "postgres\n")?;
+    hand_over(&password, account)?;
+    let mut initdb = run_as(account, &program("initdb")?, &scratch);
+    initdb.args(["--no-sync", "--auth=scram-sha-256", "--username=postgres", "--encoding=UTF8", "--locale=C"]);
+    initdb.arg("--wal-segsize=1").arg("--pwfile").arg(&password).arg("-D").arg(data(&scratch));
+    process::run(initdb)?;
+    let scratch = Arc::new(scratch);
+    *shared = Arc::downgrade(&scratch);
+    Ok(scratch)
+}
+
+fn home(scratch: &Scratch) -> PathBuf {
+    scratch.path().join("postgres")
+}
+
+fn data(scratch: &Scratch) -> PathBuf {
+    home(scratch).join("data")
+}
+
+fn make_home(scratch: &Scratch, account: Option<Account>) -> Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(home(scratch))?;
+    hand_over(&home(scratch), account)
+}
+
+fn hand_over(path: &Path, account: Option<Account>) -> Result<()> {
+    let Some(account) = account else { return Ok(()) };
+    chown(path, Some(account.user), Some(account.group))
+        .with_context(|| format!("cannot give {} to user {}", path.display(), account.user))
+}
+
+fn run_as(account: Option<Account>, program: &Path, scratch: &Scratch) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(scratch.path()).env("LC_ALL", "C");
+    if let Some(account) = account {
+        command.uid(account.user).gid(account.group);
+    }
+    command
+}
+
+fn program(name: &str) -> Result<PathBuf> {
+    find_program(name, &folders()).context(INSTALL)
 }
 
 fn unused_name() -> String {
