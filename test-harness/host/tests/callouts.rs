@@ -125,13 +125,15 @@ fn a_callout_ends_with_its_root_context() {
     let call = world.calls().remove(0).id;
     world.configure(vm, "gate", "newer").unwrap();
     assert!(!world.is_alive(root));
-    assert!(!world.answer(call, http("")));
     assert!(world.calls().is_empty());
+    assert!(!world.answer(call, http("")));
 }
 
 #[test]
 fn callouts_of_two_roots_in_one_vm_have_different_numbers() {
-    let (mut world, vm, _) = world(&tick_calls());
+    let hear = ("http_call_response", "(call $log_number (local.get $id)) (call $log_number (local.get $token))");
+    let [configure, tick, _] = tick_calls();
+    let (mut world, vm, _) = world(&[configure, tick, hear]);
     world.configure(vm, "other", "").unwrap();
     world.set_cluster("lookup", Cluster::Reachable);
     world.advance(10);
@@ -139,6 +141,19 @@ fn callouts_of_two_roots_in_one_vm_have_different_numbers() {
     for call in world.calls() {
         world.answer(call.id, http(""));
     }
-    let roots: Vec<_> = logged(&world).chunks(6).map(|lines| lines[0].clone()).collect();
-    assert_eq!(roots, ["001", "002"]);
+    assert_eq!(logged(&world), ["001", "004", "002", "008"]);
+}
+
+#[test]
+fn an_answer_is_readable_only_while_it_is_delivered() {
+    let read = r#"(call $log_number (call $get (i32.const 6) ":status" (i32.const 8) (i32.const 12)))"#;
+    let (mut world, _, root) = world(&[
+        ("request_headers", &format!(r#"{read} (drop (call $call "lookup" (i32.const 0))) (i32.const 0)"#)),
+        ("http_call_response", read),
+    ]);
+    world.set_cluster("lookup", Cluster::Reachable);
+    world.request(root, get());
+    world.answer(world.calls()[0].id, http(""));
+    world.request(root, get());
+    assert_eq!(logged(&world), ["002", "000", "002"]);
 }

@@ -105,6 +105,14 @@ fn request_headers_are_out_of_reach_once_the_request_goes_on() {
 }
 
 #[test]
+fn request_headers_are_out_of_reach_after_a_callback_that_lets_the_request_pass() {
+    let (mut world, _, root) = world(&[("response_headers", &format!("{GET_COOKIE} (i32.const 0)"))]);
+    let request = world.request(root, with_cookies(&[b"a=1"]));
+    world.respond(request, [(":status", "200")]);
+    assert_eq!(logged(&world), ["002"]);
+}
+
+#[test]
 fn both_maps_can_be_read_while_the_access_log_is_written() {
     let log = format!(
         r#"{GET_COOKIE} (call $log_number (call $get (i32.const 2) ":status" (i32.const 8) (i32.const 12)))

@@ -35,9 +35,12 @@ fn one_vm_holds_several_configurations_and_starts_once() {
 
 #[test]
 fn a_configuration_is_readable_only_while_it_is_applied() {
-    let (mut world, _, root) = world(&[("request_headers", &format!("{SHOW_CONFIGURATION} (i32.const 0)"))]);
-    world.request(root, get());
-    assert_eq!(logged(&world), ["002", ""]);
+    let read =
+        "(call $log_number (call $buffer (i32.const 7) (i32.const 0) (i32.const 999) (i32.const 8) (i32.const 12)))";
+    let configure = format!("(drop (call $tick_every (i32.const 10))) {read} (i32.const 1)");
+    let (mut world, ..) = world(&[("configure", &configure), ("tick", read)]);
+    world.advance(10);
+    assert_eq!(logged(&world), ["000", "001"]);
 }
 
 #[test]
