@@ -1,15 +1,16 @@
 //! `make memory`: 200,000 users, each with a valid token of their own, through one Envoy. What it holds in the end must
 //! stay within the configured caches, however many users there are.
 use anyhow::{Result, ensure};
+use jwe_gate_bench::lookup::{self, Lookup};
+use jwe_gate_bench::module;
 use jwe_gate_bench::tokens::{COOKIE, Mint, SECRET};
-use jwe_gate_bench::{lookup, module};
 use jwe_gate_test_parts::envoy::{Envoy, Launch};
 use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
 use jwe_gate_test_parts::load;
 use serde_json::json;
 
 fn main() -> Result<()> {
-    let lookup = lookup::start()?;
+    let lookup = Lookup::start()?;
     let envoy = start(&lookup)?;
     let mint = Mint::new()?;
     let send = |users: std::ops::Range<u64>| -> Result<()> {
@@ -30,16 +31,19 @@ fn main() -> Result<()> {
     }
     let grown = envoy.rss_kib()?.saturating_sub(before);
     println!(
-        "before {before} KiB, {USERS} users later {} KiB: grown by {grown} KiB; the caches may take {} KiB; {} lookups",
+        "before {before} KiB, {USERS} users later {} KiB: grown by {grown} KiB; the caches may take {} KiB; {} questions in {} lookups",
         before + grown,
         budget_kib(),
-        lookup.requests()
+        lookup.questions(),
+        lookup.messages(),
     );
+    // Else verdicts did not go through the shared cache, and nothing has been shown.
+    ensure!(lookup.questions() >= USERS, "not every user was looked up");
     ensure!(grown <= budget_kib(), "Envoy has grown by more than its caches may take");
     Ok(())
 }
 
-fn start(lookup: &jwe_gate_test_parts::server::Server) -> Result<Envoy> {
+fn start(lookup: &Lookup) -> Result<Envoy> {
     let configuration = json!({
         "version": 1,
         "sessions": [{ "profile": "authjs", "cookie": COOKIE }],
@@ -57,8 +61,8 @@ fn start(lookup: &jwe_gate_test_parts::server::Server) -> Result<Envoy> {
     Envoy::start(&launch)
 }
 
-/// What the caches may take, by the README's rule: each shared record its size, each remembered token of each worker 2 KiB,
-/// and a quarter more for what allocators leave unused.
+/// What the caches may take: each shared record its size, each remembered token of each worker 2 KiB, and a quarter more
+/// for what allocators leave unused.
 const fn budget_kib() -> u64 {
     (L1_RECORDS * RECORD_BYTES + WORKERS * L0_ENTRIES * 2048) * 5 / 4 / 1024
 }

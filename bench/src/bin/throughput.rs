@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use jwe_gate_bench::lookup::{self, Lookup};
+use jwe_gate_bench::module;
 use jwe_gate_bench::tokens::{COOKIE, Mint, SECRET};
-use jwe_gate_bench::{lookup, module};
 use jwe_gate_test_parts::envoy::{Envoy, Launch};
 use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
 use jwe_gate_test_parts::load;
@@ -15,7 +16,7 @@ use serde_json::json;
 
 fn main() -> Result<()> {
     let app = Envoy::start(&Launch::new(Config::new().listener(Listener::answering("app", "hello\n")).build()))?;
-    let lookup = lookup::start()?;
+    let lookup = Lookup::start()?;
     let mut config = Config::new().cluster("app", app.address("app")).cluster("jwe_gate_lookup", lookup.address());
     let variants = variants()?;
     for (name, filter) in &variants {
