@@ -1,0 +1,56 @@
+//! What the artefact asks of a proxy, what it offers, and how large it is.
+//!
+//! The lists in `golden/` are written anew with `UPDATE_GOLDEN=1`; a change in them is to be looked at, since an import is
+//! something that a proxy may not have, and an export is a callback that every request pays for.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jwe_gate_test_harness::artefact;
+use jwe_gate_test_host::{exports, imports};
+use jwe_gate_test_parts::envoy::repository;
+
+/// A proxy compiles all of it in every worker, and a cluster pulls it over the network.
+const MOST_BYTES: usize = 1 << 20;
+
+/// What a module of ABI 0.2.1 has besides callbacks.
+const ABI: [&str; 3] = ["_initialize", "memory", "proxy_abi_version_0_2_1"];
+
+#[test]
+fn the_imports_are_those_on_the_list() {
+    matches_golden("artefact_imports.txt", &imports(&artefact::bytes()).unwrap());
+}
+
+#[test]
+fn the_exports_are_those_on_the_list() {
+    matches_golden("artefact_exports.txt", &exports(&artefact::bytes()).unwrap());
+}
+
+#[test]
+fn nothing_is_exported_but_what_is_kept_and_what_the_abi_needs() {
+    let keep = std::fs::read_to_string(repository().join("exports.keep")).unwrap();
+    let keep = keep.lines().filter(|line| !line.starts_with('#')).map(str::to_owned);
+    let expected: BTreeSet<String> = keep.chain(ABI.map(str::to_owned)).collect();
+    assert_eq!(exports(&artefact::bytes()).unwrap(), expected);
+}
+
+#[test]
+fn the_artefact_stays_within_its_size() {
+    let bytes = artefact::bytes().len();
+    assert!(bytes <= MOST_BYTES, "{bytes} bytes, more than {MOST_BYTES}");
+}
+
+/// Compares names with a file, or writes it.
+fn matches_golden(name: &str, found: &BTreeSet<String>) {
+    let path = golden(name);
+    let found: String = found.iter().map(|name| format!("{name}\n")).collect();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, expected, "{}: if this is meant, write it anew with UPDATE_GOLDEN=1", path.display());
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
