@@ -1,1 +1,28 @@
-//! Scenarios, and the drivers that run them.
+//! Scenarios of the gate, written once, and the drivers that run them.
+//!
+//! A scenario says what a client sends and what can be observed: the reply, what the app is told, which questions
+//! reach the lookup service, what is counted. [`Driver`]s run it on the core alone, on the artefact in wasmtime, and on
+//! the artefact in a real Envoy. A scenario that a driver cannot run says why; it is listed as such, never skipped.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "this is test code: a panic is how it reports"
+)]
+
+pub mod artefact;
+pub mod driver;
+pub mod lookup;
+pub mod request;
+pub mod scenario;
+pub mod scenarios;
+pub mod token;
+
+pub use driver::{Driver, Outcome};
+pub use lookup::{FakeLookup, Mood};
+pub use request::Request;
+pub use scenario::{Scenario, Setup, World};
+pub use token::Token;

@@ -92,10 +92,12 @@ impl Judgement {
         }
     }
 
-    /// Whether this one takes the place of `other`. Of two that are equally old the denial holds.
+    /// Whether this one takes the place of `other`. Of two that are equally old the denial holds; where they agree, the
+    /// one that came later, whose limits are the current ones.
     #[must_use]
     pub fn replaces(&self, other: &Self) -> bool {
-        self.as_of > other.as_of || self.as_of == other.as_of && self.verdict != Verdict::Allow
+        let keeps_denial = other.verdict == Verdict::Allow || self.verdict != Verdict::Allow;
+        self.as_of > other.as_of || self.as_of == other.as_of && keeps_denial
     }
 }
 

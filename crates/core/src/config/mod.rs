@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod raw;
 mod scalar;
+mod structure;
 
 use std::time::Duration;
 

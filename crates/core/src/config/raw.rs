@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::error::{ConfigError, Fault};
 use super::scalar::{MaxAge, SecretRef, Whole};
+use super::structure;
 use super::{Access, SubjectLog};
 use crate::jwe::Profile;
 
@@ -100,18 +101,28 @@ pub(super) struct RawAccessLog {
     pub(super) subject: SubjectLog,
 }
 
-/// Reads the JSON; an empty document stands for `{}`, so that the variables alone can configure the filter.
-pub(super) fn parse(json: &[u8]) -> Result<RawConfig, ConfigError> {
-    let json = if json.is_empty() { b"{}" } else { json };
+/// Reads the JSON, or a `Struct` in its place. An empty document stands for `{}`, so that the variables alone can
+/// configure the filter.
+pub(super) fn parse(document: &[u8]) -> Result<RawConfig, ConfigError> {
+    if let Some(value) = structure::json(document) {
+        return serde_path_to_error::deserialize(value).map_err(|error| refused(&error));
+    }
+    let json = if document.is_empty() { b"{}" } else { document };
     // Serde would read a list as the fields in their order.
     if !json.trim_ascii_start().starts_with(b"{") {
         return Err(ConfigError::new(".", Fault::Form("must be an object".to_owned())));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let raw = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| ConfigError::new(error.path().to_string(), Fault::Form(words(error.inner()))))?;
+    let raw = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refused(&error))?;
     deserializer.end().map_err(|error| ConfigError::new(".", Fault::Form(words(&error))))?;
     Ok(raw)
+}
+
+fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> ConfigError {
+    let path = error.path().to_string();
+    // What ends too early has no path.
+    let path = if path == "?" { ".".to_owned() } else { path };
+    ConfigError::new(path, Fault::Form(words(error.inner())))
 }
 
 /// The parser's message without the position, which means nothing once a proxy has rewritten the JSON, and without

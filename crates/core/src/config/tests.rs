@@ -110,3 +110,31 @@ fn a_secret_in_the_wrong_field_is_not_echoed() {
         assert!(!error.contains("hunter2"), "{error}");
     }
 }
+
+#[test]
+fn a_struct_reads_as_the_json_that_it_stands_for() {
+    use prost::Message;
+    use prost_types::{ListValue, Struct, Value as Proto, value::Kind};
+
+    let proto = |kind| Proto { kind: Some(kind) };
+    let object = |fields: Vec<(&str, Proto)>| Struct {
+        fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+    };
+    let document = |version: f64| {
+        let session = object(vec![
+            ("profile", proto(Kind::StringValue("next-auth".into()))),
+            ("cookie", proto(Kind::StringValue("c".into()))),
+            ("bearer", proto(Kind::BoolValue(false))),
+        ]);
+        let sessions = ListValue { values: vec![proto(Kind::StructValue(session))] };
+        object(vec![("version", proto(Kind::NumberValue(version))), ("sessions", proto(Kind::ListValue(sessions)))])
+    };
+    let environment = |name: &str| (name == "AUTH_SECRET").then(|| "s".to_owned());
+    let config = Config::from_json(&document(1.0).encode_to_vec(), &environment).unwrap();
+    assert_eq!(config.sessions[0].profile, Profile::NextAuth);
+    assert!(!config.sessions[0].bearer);
+    let error = Config::from_json(&document(2.0).encode_to_vec(), &environment).unwrap_err();
+    assert_eq!(error.to_string(), "version: this build reads version 1");
+    // JSON may begin with the byte that a Struct begins with.
+    assert!(Config::from_json(b"\n{\n}", &environment).is_ok());
+}

@@ -1,0 +1,192 @@
+//! The artefact in a real Envoy, with a real app and a real lookup service behind it; time is real too.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use jwe_gate_contract::MAC_HEADER;
+use jwe_gate_test_parts::envoy::{Envoy, Launch};
+use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
+use jwe_gate_test_parts::http::Connection;
+use jwe_gate_test_parts::scratch::Scratch;
+use jwe_gate_test_parts::server::{Answer, Server};
+use jwe_gate_test_parts::upstream::{Received, Upstream};
+use serde_json::json;
+
+use super::{Driver, Outcome, Sent, characters};
+use crate::artefact;
+use crate::lookup::FakeLookup;
+use crate::request::Request;
+use crate::scenario::Setup;
+
+/// How long a request may take that is not held up on purpose.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to look at a request before it is said to wait.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// Starts it.
+#[must_use]
+pub fn start(setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
+    let app = Upstream::start().expect("the app starts");
+    let service = serve(lookup.clone());
+    let filters = Scratch::new().expect("a folder of one's own");
+    let mut config = Config::new().cluster("app", app.address()).cluster("lookup", service.address());
+    for gate in 0..setup.gates.len() {
+        place(filters.path(), gate, setup, 0);
+        let listener = Listener::to_cluster(&name(gate), "app")
+            .option("http2_protocol_options", json!({}))
+            .option("use_remote_address", json!(true));
+        config = config.listener(listener.discovered_filter(&name(gate), filters.path()));
+    }
+    let workers = u32::try_from(setup.workers).expect("few workers");
+    let mut launch = Launch::new(config.build()).concurrency(workers);
+    for (name, value) in &setup.environment {
+        launch = launch.env(name, value);
+    }
+    let envoy = Envoy::start(&launch).expect("Envoy starts");
+    let driver = Real { envoy, _app: app, _service: service, lookup, filters, requests: Vec::new(), version: 0 };
+    Box::new(driver)
+}
+
+struct Real {
+    envoy: Envoy,
+    _app: Upstream,
+    _service: Server,
+    lookup: FakeLookup,
+    filters: Scratch,
+    requests: Vec<InHand>,
+    version: u32,
+}
+
+/// A request on a thread of its own.
+struct InHand {
+    reply: Receiver<Outcome>,
+    outcome: Option<Outcome>,
+    connection: std::net::TcpStream,
+}
+
+impl Driver for Real {
+    fn now_ms(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+        u64::try_from(now.as_millis()).expect("a clock before the year 500,000,000")
+    }
+
+    fn advance(&mut self, ms: u64) {
+        thread::sleep(Duration::from_millis(ms));
+    }
+
+    fn send(&mut self, request: &Request) -> Sent {
+        let stream = std::net::TcpStream::connect(self.envoy.address(&name(request.gate))).expect("Envoy listens");
+        let connection = stream.try_clone().expect("a second handle");
+        let (tell, reply) = channel();
+        let bytes = request.bytes();
+        thread::spawn(move || {
+            let reply = Connection::over(stream).send(bytes);
+            // The scenario may have ended meanwhile.
+            let _ = tell.send(reply.map_or(Outcome::Closed, |reply| match Received::from_reply(&reply) {
+                Ok(received) => Outcome::Forwarded(received.headers),
+                Err(_) => Outcome::Replied {
+                    status: reply.status,
+                    headers: reply.headers.into_iter().map(|(name, value)| (name, characters(&value))).collect(),
+                },
+            }));
+        });
+        self.requests.push(InHand { reply, outcome: None, connection });
+        Sent(self.requests.len() - 1)
+    }
+
+    fn abandon(&mut self, sent: Sent) {
+        let request = &mut self.requests[sent.0];
+        request.connection.shutdown(std::net::Shutdown::Both).expect("the connection was open");
+        request.outcome = Some(Outcome::Closed);
+        // Envoy must have noticed before the scenario goes on.
+        thread::sleep(GLANCE);
+    }
+
+    fn outcome(&mut self, sent: Sent) -> Outcome {
+        let request = &mut self.requests[sent.0];
+        let patience = if self.lookup.is_held() { GLANCE } else { PATIENCE };
+        let begun = Instant::now();
+        while request.outcome.is_none() && begun.elapsed() < patience {
+            match request.reply.try_recv() {
+                Ok(outcome) => request.outcome = Some(outcome),
+                Err(TryRecvError::Empty) => thread::sleep(Duration::from_millis(1)),
+                Err(TryRecvError::Disconnected) => request.outcome = Some(Outcome::Closed),
+            }
+        }
+        request.outcome.clone().unwrap_or(Outcome::Waiting)
+    }
+
+    fn counters(&mut self) -> BTreeMap<String, u64> {
+        // The filter tells on ticks.
+        thread::sleep(GLANCE);
+        let stats = self.envoy.stats().expect("the admin page answers");
+        let own =
+            stats.into_iter().filter_map(|(name, value)| Some((name.strip_prefix("wasmcustom.")?.to_owned(), value)));
+        own.collect()
+    }
+
+    fn reconfigure(&mut self, gate: usize, setup: &Setup) -> Result<(), String> {
+        let taken = |stats: &BTreeMap<String, u64>, what: &str| -> u64 {
+            let about = |stat: &str| stat.contains(&format!(".{}.", name(gate))) && stat.ends_with(what);
+            stats.iter().filter(|(stat, _)| about(stat)).map(|(_, value)| value).sum()
+        };
+        let before = self.envoy.stats().expect("the admin page answers");
+        self.version += 1;
+        place(self.filters.path(), gate, setup, self.version);
+        let changed = |stats: &BTreeMap<String, u64>, what| taken(stats, what) > taken(&before, what);
+        self.envoy
+            .wait_until("the configuration to be taken", |stats| {
+                changed(stats, "config_reload") || changed(stats, "config_fail")
+            })
+            .expect("Envoy takes notice");
+        let refused = changed(&self.envoy.stats().expect("the admin page answers"), "config_fail");
+        if refused { Err(self.envoy.log()) } else { Ok(()) }
+    }
+
+    fn cut_off_lookup(&mut self, _cut_off: bool) {
+        panic!("a cluster cannot be cut off in a running Envoy: mark the scenario with `not_on_envoy`");
+    }
+
+    fn check_health(&mut self) {
+        let stats = self.envoy.stats().expect("the admin page answers");
+        for (name, value) in &stats {
+            let failed =
+                name.ends_with("vm_reload") || name.ends_with("wasm_fail_stream") || name.contains("runtime_error");
+            assert!(!failed || *value == 0, "{name}: {value}\n{}", self.envoy.log());
+        }
+        assert!(!self.envoy.log().contains("Function: proxy_on"), "{}", self.envoy.log());
+    }
+}
+
+fn name(gate: usize) -> String {
+    format!("gate-{gate}")
+}
+
+/// Puts a gate's configuration where Envoy looks for it, in one step.
+fn place(folder: &std::path::Path, gate: usize, setup: &Setup, version: u32) {
+    let names: Vec<&str> = setup.environment.iter().map(|(name, _)| name.as_str()).collect();
+    let filter = Filter::new(&artefact::path(), &setup.gates[gate].to_string()).name(&name(gate)).environment(&names);
+    let new = folder.join(format!(".{gate}-{version}"));
+    std::fs::write(&new, filter.into_discovery()).expect("a folder of one's own");
+    std::fs::rename(new, folder.join(format!("{}.json", name(gate)))).expect("a folder of one's own");
+}
+
+/// The lookup service of the scenario, over a network.
+fn serve(lookup: FakeLookup) -> Server {
+    let answer = move |request: jwe_gate_test_parts::server::Request| {
+        lookup.arrived(&request.body);
+        lookup.wait();
+        let mac = request.headers.iter().find(|(name, _)| name == MAC_HEADER).map(|(_, mac)| mac.clone());
+        match lookup.answer(&mac.unwrap_or_default(), &request.body) {
+            None => Answer { status: 503, headers: Vec::new(), body: Vec::new() },
+            Some((headers, body)) => {
+                let answer = Answer::new("application/json", body);
+                headers.into_iter().fold(answer, |answer, (name, value)| answer.header(name, value))
+            }
+        }
+    };
+    Server::start(answer).expect("the service starts")
+}

@@ -1,0 +1,81 @@
+//! What runs a scenario.
+
+pub mod core;
+pub mod envoy;
+pub mod wasm;
+
+use std::collections::BTreeMap;
+
+use crate::lookup::FakeLookup;
+use crate::request::Request;
+use crate::scenario::Setup;
+
+/// The number of a request that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sent(pub usize);
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The app got it, with these headers; bytes outside ASCII as the characters of the same number.
+    Forwarded(Vec<(String, String)>),
+    /// It was answered by the proxy.
+    Replied {
+        /// The status.
+        status: u16,
+        /// The headers.
+        headers: Vec<(String, String)>,
+    },
+    /// It waits.
+    Waiting,
+    /// The connection was closed without a reply.
+    Closed,
+}
+
+/// Something that a scenario runs on.
+pub trait Driver {
+    /// The time, in Unix milliseconds.
+    fn now_ms(&self) -> u64;
+
+    /// Lets time pass.
+    fn advance(&mut self, ms: u64);
+
+    /// Sends a request.
+    fn send(&mut self, request: &Request) -> Sent;
+
+    /// Takes back a request that waits: its client disconnects.
+    fn abandon(&mut self, sent: Sent);
+
+    /// What became of a request, once everything that could happen has happened.
+    fn outcome(&mut self, sent: Sent) -> Outcome;
+
+    /// Everything that the gates have counted.
+    fn counters(&mut self) -> BTreeMap<String, u64>;
+
+    /// Gives a gate another configuration, and the environment other variables.
+    ///
+    /// # Errors
+    /// What the operator is told when it is refused.
+    fn reconfigure(&mut self, gate: usize, setup: &Setup) -> Result<(), String>;
+
+    /// Whether the lookup cluster can be reached at all.
+    fn cut_off_lookup(&mut self, cut_off: bool);
+
+    /// Fails if the filter has misbehaved in a way that no client sees: trapped, restarted, acted on what is gone.
+    fn check_health(&mut self);
+}
+
+/// Makes a driver for a scenario.
+pub type Start = fn(&Setup, FakeLookup) -> Box<dyn Driver>;
+
+/// Bytes as characters of the same number.
+#[must_use]
+pub fn characters(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// Header lines as text.
+#[must_use]
+pub fn text<'a>(lines: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<(String, String)> {
+    lines.into_iter().map(|(name, value)| (characters(name), characters(value))).collect()
+}

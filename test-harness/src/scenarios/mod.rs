@@ -1,0 +1,43 @@
+//! All scenarios, by subject.
+
+mod credentials;
+mod isolation;
+mod lookups;
+mod outages;
+mod passing;
+mod stripping;
+mod waiting;
+
+use crate::scenario::Scenario;
+
+/// Every scenario.
+#[must_use]
+pub fn all() -> Vec<Scenario> {
+    [
+        credentials::SCENARIOS,
+        isolation::SCENARIOS,
+        lookups::SCENARIOS,
+        outages::SCENARIOS,
+        passing::SCENARIOS,
+        stripping::SCENARIOS,
+        waiting::SCENARIOS,
+    ]
+    .concat()
+}
+
+/// Lists scenarios: each a function that takes the world, named by what it shows, with its setup.
+macro_rules! scenarios {
+    ($($name:ident: $setup:expr $(, not_on_envoy: $why:literal)?;)*) => {
+        pub(super) const SCENARIOS: &[$crate::scenario::Scenario] = &[$(
+            $crate::scenario::Scenario {
+                name: stringify!($name),
+                setup: || $setup,
+                run: $name,
+                not_on_envoy: $crate::scenarios::scenarios!(@why $($why)?),
+            },
+        )*];
+    };
+    (@why) => { None };
+    (@why $why:literal) => { Some($why) };
+}
+use scenarios;

@@ -1,0 +1,31 @@
+//! Every scenario on every driver, each a test of its own.
+
+use std::process::ExitCode;
+
+use jwe_gate_test_harness::driver::{self, Start};
+use jwe_gate_test_harness::scenario::World;
+use jwe_gate_test_harness::{Scenario, scenarios};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const DRIVERS: [(&str, Start); 3] =
+    [("core", driver::core::start), ("wasm", driver::wasm::start), ("envoy", driver::envoy::start)];
+
+fn main() -> ExitCode {
+    let mut trials = Vec::new();
+    for (name, start) in DRIVERS {
+        for scenario in scenarios::all() {
+            if name == "envoy" && scenario.not_on_envoy.is_some() {
+                continue;
+            }
+            trials.push(Trial::test(format!("{name}::{}", scenario.name), move || run(scenario, start)));
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn run(scenario: Scenario, start: Start) -> Result<(), Failed> {
+    let mut world = World::start(&(scenario.setup)(), start);
+    (scenario.run)(&mut world);
+    world.finish();
+    Ok(())
+}
