@@ -14,6 +14,7 @@
 )]
 
 pub mod artefact;
+pub mod chain;
 pub mod driver;
 pub mod lookup;
 pub mod request;

@@ -28,6 +28,10 @@ pub struct Question {
     pub key: String,
     /// Fresh randomness that makes the answer to this question unlike any earlier one.
     pub nonce: String,
+    /// When the token was issued, by the app's clock, in milliseconds since 1970. A cached "unknown user" from before
+    /// says nothing about it; the database is asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at_ms: Option<u64>,
     /// User fields that the answer should carry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,

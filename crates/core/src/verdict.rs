@@ -1,6 +1,7 @@
 //! What the lookup said of a user, how long it holds, and why a request is refused.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::claims::{ClaimsError, Session};
 use crate::cookie::CredentialError;
@@ -86,7 +87,7 @@ impl Judgement {
     pub fn applies_to(&self, session: &Session) -> bool {
         match self.verdict {
             Verdict::Deny(Barred::UnknownUser) => {
-                session.iat().is_none_or(|issued_at| issued_at + 1.0 <= self.as_of.seconds())
+                session.issued_at().is_none_or(|issued_at| issued_at.after(SECOND) <= self.as_of)
             }
             _ => true,
         }
@@ -171,3 +172,5 @@ impl Denial {
         }
     }
 }
+
+const SECOND: Duration = Duration::from_secs(1);

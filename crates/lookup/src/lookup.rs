@@ -49,6 +49,8 @@ pub struct Wanted {
     pub kind: Kind,
     /// A subject, or an opaque token.
     pub key: String,
+    /// When the token was issued, if that is known.
+    pub issued_at_ms: Option<u64>,
 }
 
 /// What a flight brings home.
@@ -68,6 +70,7 @@ enum Pending {
 struct Departure {
     flight: Flight<RecordKey, Landed>,
     key: String,
+    issued_at_ms: Option<u64>,
 }
 
 impl Lookup {
@@ -109,15 +112,16 @@ impl Lookup {
     fn depart(&self, wanted: Vec<Wanted>, patience: Duration) -> Vec<(RecordKey, Pending)> {
         let now = self.parts.clock.now();
         let (mut pending, mut departures) = (Vec::with_capacity(wanted.len()), Vec::new());
-        for Wanted { kind, key: text } in wanted {
+        for Wanted { kind, key: text, issued_at_ms } in wanted {
             let key = RecordKey::new(kind, &text);
-            if let Some(held) = self.parts.memory.find(&key, now).filter(|held| held.is_fresh(now)) {
+            let usable = |held: &Held| held.is_fresh(now) && held.record.speaks_of(issued_at_ms);
+            if let Some(held) = self.parts.memory.find(&key, now).filter(usable) {
                 pending.push((key, Pending::Now(held)));
                 continue;
             }
             let (seat, flight) = self.flights.board(&key);
             match flight {
-                Some(flight) => departures.push(Departure { flight, key: text }),
+                Some(flight) => departures.push(Departure { flight, key: text, issued_at_ms }),
                 None => self.parts.metrics.joined(),
             }
             pending.push((key, Pending::Soon(seat)));
@@ -162,7 +166,7 @@ impl Parts {
             self.memory.put(departure.flight.key().clone(), held.clone());
             // Redis may have missed what this process has read since, such as a denial.
             let is_newest = self.newer(departure.flight.key(), &held, now).is_none();
-            if is_newest && held.is_fresh(now) {
+            if is_newest && held.is_fresh(now) && held.record.speaks_of(departure.issued_at_ms) {
                 departure.flight.land(Landed::Found(held, Layer::Redis));
             } else {
                 missing.push(departure);

@@ -69,6 +69,15 @@ impl Record {
         (self.as_of_ms, self.is_denial()) > (old.as_of_ms, old.is_denial())
     }
 
+    /// Whether it says anything about a token that was issued then. A user who was unknown may have signed up since.
+    ///
+    /// Tokens count whole seconds, so one of the same second is taken to be later.
+    #[must_use]
+    pub fn speaks_of(&self, issued_at_ms: Option<u64>) -> bool {
+        let unknown = self.verdict == Verdict::Deny { reason: Reason::UnknownUser };
+        !unknown || issued_at_ms.is_none_or(|issued| issued.saturating_add(1000) <= self.as_of_ms)
+    }
+
     /// Whether it keeps someone out.
     #[must_use]
     pub fn is_denial(&self) -> bool {

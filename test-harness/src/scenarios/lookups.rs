@@ -10,6 +10,7 @@ scenarios! {
     workers_share_what_they_learn: Setup::default().workers(2);
     an_unknown_user_is_refused_and_remembered: Setup::default();
     a_banned_user_is_refused: Setup::default();
+    the_service_is_told_when_the_token_was_issued: Setup::default();
     a_sign_up_is_seen_although_the_user_was_unknown_before: Setup::default();
     a_verdict_is_asked_again_when_it_is_no_longer_fresh: Setup::default();
     a_stale_verdict_is_used_while_it_is_asked_again: Setup::default();
@@ -165,4 +166,13 @@ fn a_user_id_too_long_for_a_record_is_still_admitted(world: &mut World) {
     world.get(&cookies).admitted(&user);
     assert_eq!(world.questions(), 1);
     assert_eq!(world.count("jwe_gate.l1.too_large"), 1);
+}
+
+fn the_service_is_told_when_the_token_was_issued(world: &mut World) {
+    let issued = world.now_ms() / 1000 - 60;
+    world.get_as("alice").refused(403);
+    let told: Vec<_> = world.lookup.questions().into_iter().map(|question| question.issued_at_ms).collect();
+    assert_eq!(told.len(), 1);
+    // A real clock may have gone on between the two readings.
+    assert!(told[0].is_some_and(|told| (issued * 1000..=issued * 1000 + 1000).contains(&told)), "{told:?}");
 }

@@ -40,6 +40,13 @@ impl Session {
         self.issued_at
     }
 
+    /// `iat` as a moment, for comparing it with others.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float to integer saturates")]
+    pub fn issued_at(&self) -> Option<UnixMillis> {
+        self.issued_at.map(|seconds| UnixMillis((seconds * 1000.0) as u64))
+    }
+
     /// `exp`, in seconds.
     #[must_use]
     pub fn exp(&self) -> Option<f64> {

@@ -164,10 +164,10 @@ fn answer_failed(known: Option<&Judgement>, now: UnixMillis) -> bool {
     known.is_none_or(|known| known.limits.fresh_until <= now)
 }
 
-/// The one of two judgements that holds.
+/// The one of two judgements that holds; the first where they are alike.
 fn newest(one: Option<Judgement>, other: Option<Judgement>) -> Option<Judgement> {
     match (one, other) {
-        (Some(one), Some(other)) => Some(if other.replaces(&one) { other } else { one }),
+        (Some(one), Some(other)) => Some(if one.replaces(&other) { one } else { other }),
         (one, other) => one.or(other),
     }
 }

@@ -159,7 +159,7 @@ impl Gate {
         };
         let shared = Self::l1(lookup, tag_of(Kind::Subject, session.subject()), shared);
         let newest = match (shared, remembered) {
-            (Some(shared), Some(own)) => Some(if own.replaces(&shared) { own } else { shared }),
+            (Some(shared), Some(own)) => Some(if shared.replaces(&own) { shared } else { own }),
             (shared, own) => shared.or(own),
         };
         let newest = newest.filter(|judgement| judgement.applies_to(&session));

@@ -156,6 +156,11 @@ impl Waiting {
         overdue.map(|(callout, _)| *callout).collect()
     }
 
+    /// When the newest of the tokens was issued that wait for a lookup.
+    pub(super) fn issued_at(&self, key: &LookupKey) -> Option<UnixMillis> {
+        self.pending.get(key)?.waiters.iter().filter_map(|waiter| waiter.session.issued_at()).max()
+    }
+
     /// The nonce under which a lookup was asked.
     pub(super) fn nonce(&self, key: &LookupKey) -> Option<&str> {
         match &self.pending.get(key)?.stage {

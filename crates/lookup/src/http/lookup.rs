@@ -58,7 +58,11 @@ impl Service {
         let patience = patience(question.deadline_ms);
         let (served, unsupported): (Vec<_>, Vec<_>) =
             question.questions.into_iter().partition(|question| self.serves(question));
-        let wanted = served.iter().map(|question| Wanted { kind: question.kind, key: question.key.clone() });
+        let wanted = served.iter().map(|question| Wanted {
+            kind: question.kind,
+            key: question.key.clone(),
+            issued_at_ms: question.issued_at_ms,
+        });
         let outcomes = self.lookup.answer(wanted.collect(), patience).await;
         let mut answers: Vec<_> = served.into_iter().zip(outcomes).map(|(it, outcome)| answer(it, outcome)).collect();
         answers.extend(unsupported.into_iter().map(|question| {
@@ -76,7 +80,7 @@ impl Service {
 }
 
 fn answer(question: Question, outcome: Outcome) -> Answer {
-    let Question { realm, kind, key, nonce, fields: _ } = question;
+    let Question { realm, kind, key, nonce, .. } = question;
     Answer { realm, kind, key, nonce, outcome }
 }
 

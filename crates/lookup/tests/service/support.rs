@@ -192,7 +192,7 @@ pub(crate) async fn read_answer(response: Response) -> LookupAnswer {
 pub(crate) fn question(kind: Kind, key: &str) -> Question {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let nonce = format!("nonce {}", NEXT.fetch_add(1, Ordering::Relaxed));
-    Question { realm: "default".into(), kind, key: key.into(), nonce, fields: Vec::new() }
+    Question { realm: "default".into(), kind, key: key.into(), nonce, issued_at_ms: None, fields: Vec::new() }
 }
 
 #[track_caller]
