@@ -11,6 +11,7 @@ pub mod http;
 pub mod key;
 pub mod lookup;
 pub mod metrics;
+pub mod program;
 pub mod record;
 pub mod schema;
 pub mod service;

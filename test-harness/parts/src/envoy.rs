@@ -209,6 +209,8 @@ fn spawn(launch: &Launch) -> Result<(Scratch, Process)> {
         .arg("--admin-address-path")
         .arg(scratch.path().join(ADMIN))
         .args(["--concurrency", &launch.concurrency.to_string(), "--log-level", launch.log_level])
+        // Access logs are written soon; the default is ten seconds.
+        .args(["--file-flush-interval-msec", "100"])
         // Hot restart would let two runs meet through shared memory.
         .arg("--disable-hot-restart");
     let process = Process::spawn("Envoy", command, &scratch.path().join("log"))?;

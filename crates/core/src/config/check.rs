@@ -172,7 +172,7 @@ impl Reader<'_> {
         let secret = self.secret("lookup.secret", secret)?;
         let secret = LookupSecret::new(secret.expose())
             .map_err(|_| ConfigError::new("lookup.secret", Fault::ShortSecret { min: 16 }))?;
-        let timeout = size("lookup.timeout_ms", raw.timeout_ms, 10, 60_000, 500)?;
+        let timeout = size("lookup.timeout_ms", raw.timeout_ms, 10, 60_000, 1_000)?;
         let max_fresh = match raw.max_fresh_seconds {
             Some(Whole(seconds)) => bounded("lookup.max_fresh_seconds", seconds, 1, 86_400)?,
             None => number(self.environment, "REDIS_CACHE_TTL", 1, 86_400)?.unwrap_or(600),

@@ -31,7 +31,7 @@ Variables:
   JWE_GATE_REALM           the realm that is served [default: default]
   DATABASE_URL             postgres://user:password@host:port/database?sslmode=...
   POSTGRES_HOST, _PORT, _DB, _USER, _PASSWORD   the same in parts
-  POSTGRES_TIMEOUT         milliseconds for one query [default: 750]
+  POSTGRES_TIMEOUT         milliseconds for one query [default: 500]
   POSTGRES_POOL            connections, at most [default: 10]
   PGSSLMODE, PGSSLROOTCERT TLS to Postgres; with a root certificate the default is verify-full
   SCHEMA                   pg-adapter, prisma, drizzle or better-auth
