@@ -1,6 +1,7 @@
 //! Configurations for Envoy: the shipped file with a test's addresses in it, and small ones made from parts.
 //!
 //! The shipped file is patched as text, by what it marks with REPLACE, so that what is tested is what is shipped.
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -207,6 +208,7 @@ pub struct Filter {
     wasm: String,
     configuration: Value,
     environment: Vec<String>,
+    variables: BTreeMap<String, String>,
 }
 
 impl Filter {
@@ -219,6 +221,7 @@ impl Filter {
             wasm: wasm.display().to_string(),
             configuration: json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration }),
             environment: Vec::new(),
+            variables: BTreeMap::new(),
         }
     }
 
@@ -247,6 +250,13 @@ impl Filter {
     #[must_use]
     pub fn environment(mut self, names: &[&str]) -> Self {
         self.environment.extend(names.iter().map(|name| (*name).to_owned()));
+        self
+    }
+
+    /// Gives the filter a variable that Envoy itself need not have.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -279,7 +289,7 @@ impl Filter {
                     "vm_id": self.vm_id,
                     "runtime": "envoy.wasm.runtime.v8",
                     "code": { "local": { "filename": self.wasm } },
-                    "environment_variables": { "host_env_keys": self.environment },
+                    "environment_variables": { "host_env_keys": self.environment, "key_values": self.variables },
                 },
             },
         })
