@@ -1,4 +1,5 @@
 //! The shipped Envoy configuration as it stands: what it logs, which routes are open, and which headers get through.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};

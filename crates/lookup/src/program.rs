@@ -16,6 +16,7 @@ use crate::service::{assemble, serve};
 use crate::settings::{Flags, LogLevel, Settings, process_variable};
 
 /// Runs it with the arguments and variables of this process.
+#[must_use]
 #[tokio::main]
 pub async fn main() -> ExitCode {
     match run(Flags::parse()).await {

@@ -152,6 +152,7 @@ impl Chain {
     ///
     /// # Panics
     /// When that takes too long.
+    #[must_use]
     pub fn visit_until(&self, subject: &str, status: u16) -> Vec<Seen> {
         let (start, mut before) = (Instant::now(), Vec::new());
         loop {

@@ -1,0 +1,17 @@
+// Reads a JSON list of tasks on standard input and writes the list of their results on standard output.
+//
+// A task: { "do": "issue" | "read", "package": "authjs" | "next-auth", "secret", "secure", and "subject" and "claims" to
+// issue, "cookie" to read }. Issuing results in a Cookie header, reading in a subject or null.
+import * as authjs from "./authjs.mjs";
+import * as nextAuth from "./next-auth.mjs";
+
+const packages = { authjs, "next-auth": nextAuth };
+
+// What the packages log is not a result.
+console.log = console.info = console.debug = console.error;
+
+let input = "";
+for await (const chunk of process.stdin) input += chunk;
+const results = [];
+for (const task of JSON.parse(input)) results.push(await packages[task.package][task.do](task));
+process.stdout.write(JSON.stringify(results));
