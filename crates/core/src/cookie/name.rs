@@ -57,6 +57,10 @@ impl Name {
 /// older Ruby and Java), skip what they cannot use at the start, decode names (older Ruby and PHP, Perl), or turn `.`,
 /// ` ` and `[` in them into `_` (PHP). Where in doubt the answer is yes: the price is a cookie that the app does not get.
 pub(super) fn mentions(piece: &[u8], names: &[Name]) -> bool {
+    // No spelling of a name is shorter than the name. Most cookies are, and so are the pieces of a flood.
+    if names.iter().all(|name| piece.len() < name.base.len()) {
+        return false;
+    }
     let start = piece.iter().position(|byte| !is_separator(*byte) && *byte != b'=').unwrap_or(piece.len());
     let piece = piece.get(start..).unwrap_or_default();
     // Further on, only a name with `=` after it counts. Looked up once: the time must stay linear.
