@@ -214,9 +214,9 @@ fn hostile_headers_harm_nobody() {
             }
         }
     }
-    assert!(stage.received("required") >= 60, "{} only", stage.received("required"));
-    assert!(stage.received("optional") >= 200, "{} only", stage.received("optional"));
-    assert!(stage.received("open") >= 200, "{} only", stage.received("open"));
+    for (gate, least) in GATES.into_iter().zip([200, 200, 60, 60]) {
+        assert!(stage.received(gate) >= least, "{gate}: {} only", stage.received(gate));
+    }
     stage.finish();
 }
 
@@ -332,7 +332,7 @@ fn odd_claims_are_refused_or_named_without_doubt() {
         for gate in GATES {
             let request = format!("GET / HTTP/1.1\r\nhost: a\r\ncookie: {COOKIE}={token}\r\n\r\n");
             let reply = stage.send(gate, request.as_bytes()).unwrap_or_else(|| panic!("no answer to {payload:.80}"));
-            if let (Some(id), "required") = (expected, gate) {
+            if let (Some(id), "required" | "stripped") = (expected, gate) {
                 let seen = Received::from_reply(&reply).unwrap();
                 assert_eq!(seen.only("x-user-id"), Some(encode(id).as_str()), "{id:?}");
             } else {
@@ -346,10 +346,10 @@ fn odd_claims_are_refused_or_named_without_doubt() {
 #[test]
 fn floods_cost_little_and_no_more_than_their_length() {
     // Units of work of one request, of which a slow machine does hundreds of millions in a second.
-    const MOST_WORK: u64 = 100_000_000;
+    const MOST_WORK: u64 = 60_000_000;
     let mut world = World::setup().env("AUTH_SECRET", SECRET).build(&artefact::bytes()).unwrap();
     let vm = world.add_vm();
-    for gate in GATES {
+    for gate in ["open", "optional", "required"] {
         let configuration = json!({
             "version": 1,
             "sessions": [{ "profile": "authjs", "cookie": COOKIE }, { "profile": "next-auth", "cookie": "next-auth.session-token" }],

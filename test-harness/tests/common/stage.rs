@@ -1,4 +1,4 @@
-//! Three gates in one Envoy, each before an app that remembers what it got, and what must hold of all that it got.
+//! Several gates in one Envoy, each before an app that remembers what it got, and what must hold of all that it got.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
@@ -17,8 +17,11 @@ use serde_json::json;
 
 use super::health;
 
-/// The ways in which a gate can guard.
-pub const GATES: [&str; 3] = ["open", "optional", "required"];
+/// The ways in which a gate can guard. The last requires a session too, and leaves forged headers to its listener, as the
+/// shipped configuration does.
+pub const GATES: [&str; 4] = ["open", "optional", "required", STRIPPED];
+
+const STRIPPED: &str = "stripped";
 
 /// The gates, and the users whose tokens are good.
 pub struct Stage {
@@ -56,14 +59,24 @@ impl Stage {
             let configuration = json!({
                 "version": 1,
                 "sessions": [{ "profile": "authjs", "cookie": COOKIE }],
-                "routes": [{ "access": gate }],
+                "routes": [{ "access": if *gate == STRIPPED { "required" } else { gate } }],
+                "listener_strips": *gate == STRIPPED,
             });
             let filter = Filter::new(&artefact::path(), &configuration.to_string()).name(gate);
+            let underscores = if *gate == STRIPPED { "DROP_HEADER" } else { "ALLOW" };
+            let mutations = ["x-user-", "x-jwe-gate-"]
+                .map(|prefix| json!({ "remove_on_match": { "key_matcher": { "prefix": prefix } } }));
+            let strip = json!([{
+                "name": "strip",
+                "typed_config": { "@type": HEADER_MUTATION, "mutations": mutations },
+            }]);
+            let limits = json!({ "max_headers_count": 10_000, "headers_with_underscores_action": underscores });
             let listener = Listener::to_cluster(gate, gate)
                 .filter(filter.variable("AUTH_SECRET", SECRET))
                 .option("delayed_close_timeout", json!("0.05s"))
                 .option("max_request_headers_kb", json!(96))
-                .option("common_http_protocol_options", json!({ "max_headers_count": 10_000 }));
+                .option("common_http_protocol_options", limits)
+                .option("early_header_mutation_extensions", if *gate == STRIPPED { strip } else { json!([]) });
             config.cluster(gate, app.server.address()).listener(listener)
         });
         let envoy = Envoy::start(&Launch::new(config.build())).expect("Envoy starts");
@@ -123,7 +136,7 @@ impl Stage {
         let ours = |name: &str| ["x-user-id", "x-jwe-gate-bypass"].contains(&name.replace('_', "-").as_str());
         let named: Vec<_> = request.headers.iter().filter(|(name, _)| ours(name)).collect();
         let named = match named[..] {
-            [] if gate == "required" => return Err("no identity".into()),
+            [] if ["required", STRIPPED].contains(&gate) => return Err("no identity".into()),
             [] => None,
             [(name, value)] if name == "x-user-id" => Some(value),
             _ => return Err("forged identity".into()),
@@ -190,3 +203,6 @@ fn folded(text: &str) -> String {
     }
     bytes.into_iter().collect()
 }
+
+const HEADER_MUTATION: &str =
+    "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation";
