@@ -44,7 +44,7 @@ impl Player<'_> {
     fn play(&mut self, effect: Effect) {
         match effect {
             Effect::Enqueue => {
-                let queue = self.runtime.borrow_mut().queue();
+                let queue = self.runtime.borrow().queue();
                 queue.into_iter().for_each(host::enqueue);
             }
             Effect::Dispatch(callout) => self.dispatch(&callout),

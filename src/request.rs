@@ -17,11 +17,13 @@ pub(crate) struct Request {
     runtime: SharedRuntime,
     /// For whom it was forwarded in its own callback.
     session: Option<Rc<Session>>,
+    /// Whether the gate may have it in its list of waiting requests.
+    held: bool,
 }
 
 impl Request {
     pub(crate) fn new(context: u32, runtime: SharedRuntime) -> Self {
-        Self { context, runtime, session: None }
+        Self { context, runtime, session: None, held: false }
     }
 }
 
@@ -35,11 +37,17 @@ impl HttpContext for Request {
                 self.session = session;
                 Action::Continue
             }
-            Played::Held => Action::Pause,
+            Played::Held => {
+                self.held = true;
+                Action::Pause
+            }
         }
     }
 
     fn on_http_response_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
+        if !self.runtime.borrow().watches_responses() {
+            return Action::Continue;
+        }
         let resumed = || self.runtime.borrow_mut().resumed.remove(&self.context);
         if let Some(session) = self.session.take().or_else(resumed) {
             let event = Event::ResponseHeaders { context: ContextId(self.context), session: &session };
@@ -52,8 +60,10 @@ impl HttpContext for Request {
 impl Drop for Request {
     /// The host lets go of a request that is over, or whose client is gone. From here on nothing may act on it.
     fn drop(&mut self) {
-        self.runtime.borrow_mut().resumed.remove(&self.context);
-        play(&self.runtime, Event::RequestGone { context: ContextId(self.context) }, None);
+        if self.held {
+            self.runtime.borrow_mut().resumed.remove(&self.context);
+            play(&self.runtime, Event::RequestGone { context: ContextId(self.context) }, None);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One configuration in one worker: the gate, and what the adapter keeps for it.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -22,8 +22,8 @@ pub(crate) struct Runtime {
     pub(crate) callouts: BTreeMap<u32, CalloutId>,
     /// For whom requests went on after they had waited.
     pub(crate) resumed: BTreeMap<u32, Rc<Session>>,
-    /// The queue that wakes the root context, and whether it has been asked for.
-    queue: Option<Option<u32>>,
+    /// The queue that wakes the root context, once it has been asked for; nothing inside if the host gave none.
+    queue: OnceCell<Option<u32>>,
     queue_name: String,
     counters: BTreeMap<Metric, u32>,
 }
@@ -37,7 +37,7 @@ impl Runtime {
             root,
             callouts: BTreeMap::new(),
             resumed: BTreeMap::new(),
-            queue: None,
+            queue: OnceCell::new(),
             queue_name,
             counters: BTreeMap::new(),
         }
@@ -48,10 +48,15 @@ impl Runtime {
         self.gate.handle(host::now(), event, &Shared, effects);
     }
 
+    /// Whether the gate wants to see the headers of replies.
+    pub(crate) fn watches_responses(&self) -> bool {
+        self.gate.watches_responses()
+    }
+
     /// The queue that wakes the root context. Registered only when it is needed first: configuration also runs in VMs
     /// that are dropped, and a queue that was registered there would take messages for ever.
-    pub(crate) fn queue(&mut self) -> Option<u32> {
-        *self.queue.get_or_insert_with(|| host::register_queue(&self.queue_name))
+    pub(crate) fn queue(&self) -> Option<u32> {
+        *self.queue.get_or_init(|| host::register_queue(&self.queue_name))
     }
 
     /// Tells the host what has been counted.

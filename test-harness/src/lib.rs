@@ -2,13 +2,16 @@
 //!
 //! A scenario says what a client sends and what can be observed: the reply, what the app is told, which questions
 //! reach the lookup service, what is counted. [`Driver`]s run it on the core alone, on the artefact in wasmtime, and on
-//! the artefact in a real Envoy. A scenario that a driver cannot run says why; it is listed as such, never skipped.
+//! the artefact in a real Envoy. Every scenario runs on every driver.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::needless_for_each,
     clippy::panic,
+    clippy::return_self_not_must_use,
     clippy::unwrap_used,
     reason = "this is test code: a panic is how it reports"
 )]

@@ -16,8 +16,6 @@ pub struct Scenario {
     pub setup: fn() -> Setup,
     /// What happens, and what is expected.
     pub run: fn(&mut World),
-    /// Why it does not run on a real proxy, if it does not.
-    pub not_on_envoy: Option<&'static str>,
 }
 
 /// What there is when a scenario begins.
@@ -186,11 +184,6 @@ impl World {
     /// Gives a gate another configuration.
     pub fn reconfigure(&mut self, gate: usize, setup: &Setup) {
         self.driver.reconfigure(gate, setup).expect("the configuration is accepted");
-    }
-
-    /// Cuts the lookup cluster off, or connects it again.
-    pub fn cut_off_lookup(&mut self, cut_off: bool) {
-        self.driver.cut_off_lookup(cut_off);
     }
 }
 

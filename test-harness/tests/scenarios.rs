@@ -14,9 +14,6 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (name, start) in DRIVERS {
         for scenario in scenarios::all() {
-            if name == "envoy" && scenario.not_on_envoy.is_some() {
-                continue;
-            }
             trials.push(Trial::test(format!("{name}::{}", scenario.name), move || run(scenario, start)));
         }
     }

@@ -104,7 +104,6 @@ impl L0 {
 
     fn set(&mut self, key: L0Key) -> &mut [Slot] {
         let sets = self.slots.len() / WAYS;
-        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
         let set = (key.0 as usize) & (sets - 1);
         self.slots.get_mut(set * WAYS..(set + 1) * WAYS).unwrap_or_default()
     }

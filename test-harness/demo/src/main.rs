@@ -109,7 +109,7 @@ fn invite(stage: &Stage, token: &str) {
         "\nIt keeps running until you press Ctrl-C. To try:\n\n  \
          curl --cacert {} {url} -H 'Cookie: {COOKIE}={token}'\n\n\
          or open {url} in a browser (the certificate is for this run only) and set that cookie there.\n\
-         What the gate has counted: http://{}/stats?filter=jwe_gate\n",
+         What the gate has counted: http://{}/stats?filter=wasmcustom\n",
         stage.authority().display(),
         stage.admin(),
     );

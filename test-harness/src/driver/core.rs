@@ -26,7 +26,6 @@ pub fn start(setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
     let mut driver = Core {
         now: UnixMillis(1_750_000_000_000),
         lookup,
-        cut_off: false,
         shared: Memory::default(),
         workers: Vec::new(),
         requests: Vec::new(),
@@ -45,7 +44,6 @@ pub fn start(setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
 struct Core {
     now: UnixMillis,
     lookup: FakeLookup,
-    cut_off: bool,
     shared: Memory,
     /// By worker and gate.
     workers: Vec<Vec<Root>>,
@@ -132,7 +130,7 @@ impl Core {
         let root = &mut self.workers[worker][gate];
         match effect {
             Effect::Enqueue => root.woken = true,
-            Effect::Dispatch(callout) if self.cut_off || &*callout.cluster != "lookup" => {
+            Effect::Dispatch(callout) if &*callout.cluster != "lookup" => {
                 self.handle(worker, gate, Event::DispatchFailed { callout: callout.callout });
             }
             Effect::Dispatch(callout) => {
@@ -285,10 +283,6 @@ impl Driver for Core {
             self.workers[worker][gate] = self.root(setup, worker, gate)?;
         }
         Ok(())
-    }
-
-    fn cut_off_lookup(&mut self, cut_off: bool) {
-        self.cut_off = cut_off;
     }
 
     fn check_health(&mut self) {

@@ -146,10 +146,6 @@ impl Driver for Real {
         if refused { Err(self.envoy.log()) } else { Ok(()) }
     }
 
-    fn cut_off_lookup(&mut self, _cut_off: bool) {
-        panic!("a cluster cannot be cut off in a running Envoy: mark the scenario with `not_on_envoy`");
-    }
-
     fn check_health(&mut self) {
         let stats = self.envoy.stats().expect("the admin page answers");
         for (name, value) in &stats {

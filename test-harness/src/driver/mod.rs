@@ -58,9 +58,6 @@ pub trait Driver {
     /// What the operator is told when it is refused.
     fn reconfigure(&mut self, gate: usize, setup: &Setup) -> Result<(), String>;
 
-    /// Whether the lookup cluster can be reached at all.
-    fn cut_off_lookup(&mut self, cut_off: bool);
-
     /// Fails if the filter has misbehaved in a way that no client sees: trapped, restarted, acted on what is gone.
     fn check_health(&mut self);
 }

@@ -133,10 +133,6 @@ impl Driver for Wasm {
         Ok(())
     }
 
-    fn cut_off_lookup(&mut self, cut_off: bool) {
-        self.world.set_cluster("lookup", if cut_off { Cluster::Unavailable } else { Cluster::Reachable });
-    }
-
     fn check_health(&mut self) {
         self.settle();
         assert!(self.world.traps().is_empty(), "{:?}", self.world.traps());

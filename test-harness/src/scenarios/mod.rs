@@ -27,17 +27,10 @@ pub fn all() -> Vec<Scenario> {
 
 /// Lists scenarios: each a function that takes the world, named by what it shows, with its setup.
 macro_rules! scenarios {
-    ($($name:ident: $setup:expr $(, not_on_envoy: $why:literal)?;)*) => {
+    ($($name:ident: $setup:expr;)*) => {
         pub(super) const SCENARIOS: &[$crate::scenario::Scenario] = &[$(
-            $crate::scenario::Scenario {
-                name: stringify!($name),
-                setup: || $setup,
-                run: $name,
-                not_on_envoy: $crate::scenarios::scenarios!(@why $($why)?),
-            },
+            $crate::scenario::Scenario { name: stringify!($name), setup: || $setup, run: $name },
         )*];
     };
-    (@why) => { None };
-    (@why $why:literal) => { Some($why) };
 }
 use scenarios;

@@ -50,6 +50,9 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
 impl Reader<'_> {
     fn sessions(&mut self, raw: Option<Vec<RawSession>>) -> Checked<Vec<SessionConfig>> {
         let Some(raw) = raw else { return Ok(vec![self.session_of_the_environment()?]) };
+        if variable(self.environment, "JWT_SALT").is_some() {
+            self.warnings.push("sessions: JWT_SALT is not looked at, since sessions are configured".to_owned());
+        }
         if raw.is_empty() {
             return Err(ConfigError::new("sessions", Fault::Empty));
         }

@@ -65,7 +65,7 @@ fn the_database_check_is_switched_by_its_variable() {
 #[test]
 fn the_time_to_live_of_records_comes_from_the_old_variable() {
     let lookup = |json, variables: &[_]| parse(json, &[&[SECRET, LOOKUP], variables].concat()).unwrap().lookup.unwrap();
-    assert_eq!(lookup(r#"{"lookup":{}}"#, &[]).max_fresh, Duration::from_secs(600));
+    assert_eq!(lookup(r#"{"lookup":{}}"#, &[]).max_fresh, Duration::from_mins(10));
     assert_eq!(lookup(r#"{"lookup":{}}"#, &[("REDIS_CACHE_TTL", "30")]).max_fresh, Duration::from_secs(30));
     let both = lookup(r#"{"lookup":{"max_fresh_seconds":5}}"#, &[("REDIS_CACHE_TTL", "30")]);
     assert_eq!(both.max_fresh, Duration::from_secs(5));
@@ -75,7 +75,7 @@ fn the_time_to_live_of_records_comes_from_the_old_variable() {
 fn numbers_may_be_written_as_a_struct_writes_them() {
     let config = parse(r#"{"version":1.0,"cache":{"l1_records":1e5},"sessions":[{"profile":"authjs","cookie":"c","max_session_age":3.6e3}]}"#, &[SECRET]).unwrap();
     assert_eq!(config.cache.l1_records, 100_000);
-    assert_eq!(config.sessions[0].rules.max_session_age, Some(Duration::from_secs(3600)));
+    assert_eq!(config.sessions[0].rules.max_session_age, Some(Duration::from_hours(1)));
 }
 
 #[test]

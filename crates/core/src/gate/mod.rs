@@ -84,6 +84,12 @@ impl Gate {
         }
     }
 
+    /// Whether there is anything that [`Event::ResponseHeaders`] could bring about.
+    #[must_use]
+    pub fn watches_responses(&self) -> bool {
+        !self.revocations.is_empty()
+    }
+
     /// What has been counted since this was last called.
     pub fn counters(&mut self) -> &mut Counters {
         &mut self.counters

@@ -1,0 +1,62 @@
+//! What a request with a known token costs inside the sandbox: host calls, and instructions. Repeatable to the unit.
+
+#![allow(clippy::cast_precision_loss, clippy::expect_used, reason = "a yardstick, not a part of the gate")]
+
+use jwe_gate_test_harness::lookup::{FakeLookup, LOOKUP_SECRET};
+use jwe_gate_test_harness::token::{COOKIE, SECRET, Token};
+use jwe_gate_test_harness::{Request, artefact};
+use jwe_gate_test_host::{Answer, Cluster, Headers, World};
+use serde_json::json;
+
+const ROUNDS: u64 = 100;
+
+fn main() {
+    for listener_strips in [false, true] {
+        let setup = World::setup().env("AUTH_SECRET", SECRET).env("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET);
+        let mut world = setup.build(&artefact::bytes()).expect("the artefact loads");
+        world.set_cluster("lookup", Cluster::Reachable);
+        let vm = world.add_vm();
+        let config = json!({
+            "sessions": [{ "profile": "authjs", "cookie": COOKIE }],
+            "lookup": { "cluster": "lookup" },
+            "listener_strips": listener_strips,
+        });
+        let root = world.configure(vm, "gate", config.to_string()).expect("the configuration is accepted");
+        let token = Token::of("alice", world.now_ms()).claim("name", "Alice Example").claim("email", "alice@app.test");
+        let request = Request::with_cookies(&format!("theme=dark; {}", token.pair()))
+            .header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)")
+            .header("accept", "text/html,application/xhtml+xml")
+            .header("accept-language", "en-GB,en;q=0.9");
+        let request_once = |world: &mut World| {
+            let mut headers = Headers::new();
+            for (name, value) in request.map() {
+                headers.add(name, value);
+            }
+            let sent = world.request(root, headers);
+            world.run_until_idle();
+            sent
+        };
+        let first = request_once(&mut world);
+        let call = world.calls().remove(0);
+        let lookup = FakeLookup::default();
+        lookup.add("alice");
+        let mac = call.headers.first("x-jwe-gate-mac").expect("a signed question").to_vec();
+        let (lines, body) = lookup.answer(&mac, &call.body).expect("an answer");
+        let mut headers = Headers::new();
+        for (name, value) in &lines {
+            headers.add(name, value);
+        }
+        world.answer(call.id, Answer::Http { headers, body });
+        world.end(first);
+        world.reset_counts();
+        for _ in 0..ROUNDS {
+            let sent = request_once(&mut world);
+            world.respond(sent, [(":status", "200")]);
+            world.end(sent);
+        }
+        println!("listener_strips: {listener_strips}: {} units of work a request", world.work() / ROUNDS);
+        for (name, calls) in world.hostcalls() {
+            println!("  {:5.2} {name}", *calls as f64 / ROUNDS as f64);
+        }
+    }
+}
