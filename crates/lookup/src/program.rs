@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::layer;
@@ -17,9 +18,9 @@ use crate::settings::{Flags, LogLevel, Settings, process_variable};
 
 /// Runs it with the arguments and variables of this process.
 #[must_use]
-#[tokio::main]
-pub async fn main() -> ExitCode {
-    match run(Flags::parse()).await {
+pub fn main() -> ExitCode {
+    let flags = Flags::parse();
+    match Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(run(flags))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("jwe-gate-lookup: {error}");

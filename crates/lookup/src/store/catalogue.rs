@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::PgPool;
+use sqlx::postgres::PgConnection;
 
 use crate::clock::whole_ms;
 use crate::schema::{Identifier, Schema, Table};
@@ -24,14 +24,14 @@ pub(super) struct Catalogue {
 }
 
 impl Catalogue {
-    pub(super) async fn read(pool: &PgPool, schema: &Schema) -> Result<Self, StoreError> {
-        let found = column_type(pool, &schema.users, &schema.user_id).await?;
+    pub(super) async fn read(connection: &mut PgConnection, schema: &Schema) -> Result<Self, StoreError> {
+        let found = column_type(connection, &schema.users, &schema.user_id).await?;
         let column = schema.user_label();
         let found = found.ok_or_else(|| StoreError::TableMissing { column: column.clone() })?;
         let id_type = IdType::named(&found).ok_or(StoreError::TypeUnsupported { column, found })?;
-        let expires = column_type(pool, &schema.sessions.table, &schema.sessions.expires).await?;
+        let expires = column_type(connection, &schema.sessions.table, &schema.sessions.expires).await?;
         let sessions = expires.as_deref().and_then(ExpiresType::named).map(|it| statements::sessions(schema, it));
-        let clock_ms = milliseconds(sqlx::query_scalar(statements::CLOCK).fetch_one(pool).await?);
+        let clock_ms = milliseconds(sqlx::query_scalar(statements::CLOCK).fetch_one(connection).await?);
         Ok(Self { id_type, users: statements::users(schema, id_type), sessions, clock_ms, read: Instant::now() })
     }
 
@@ -46,9 +46,13 @@ impl Catalogue {
     }
 }
 
-async fn column_type(pool: &PgPool, table: &Table, column: &Identifier) -> Result<Option<String>, StoreError> {
+async fn column_type(
+    connection: &mut PgConnection,
+    table: &Table,
+    column: &Identifier,
+) -> Result<Option<String>, StoreError> {
     let query = sqlx::query_scalar(statements::COLUMN_TYPE).bind(table.quoted()).bind(column.as_str());
-    Ok(query.fetch_optional(pool).await?)
+    Ok(query.fetch_optional(connection).await?)
 }
 
 const LOOK_AGAIN: Duration = Duration::from_mins(1);

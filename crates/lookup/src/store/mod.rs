@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod ids;
+mod loan;
 mod postgres;
 mod sqlite;
 mod statements;

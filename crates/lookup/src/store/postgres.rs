@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Postgres, Row};
 use crate::schema::Schema;
 
 use super::catalogue::Catalogue;
+use super::loan::Loan;
 use super::{Finding, Reading, StoreError, UserStore, milliseconds};
 
 /// How to reach a Postgres server. Connections are made when they are first needed.
@@ -98,7 +99,9 @@ impl PostgresStore {
         if let Some(catalogue) = self.known_catalogue() {
             return Ok(catalogue);
         }
-        let catalogue = Arc::new(Catalogue::read(&self.pool, &self.schema).await?);
+        let catalogue =
+            self.loan().await?.run(async |connection| Catalogue::read(connection, &self.schema).await).await?;
+        let catalogue = Arc::new(catalogue);
         self.keep(Some(Arc::clone(&catalogue)));
         Ok(catalogue)
     }
@@ -152,7 +155,11 @@ impl PostgresStore {
     }
 
     async fn fetch(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, StoreError> {
-        Ok(query.fetch_all(&self.pool).await?)
+        self.loan().await?.run(async |connection| query.fetch_all(connection).await).await
+    }
+
+    async fn loan(&self) -> Result<Loan, StoreError> {
+        Loan::take(&self.pool, self.timeout.saturating_mul(TO_RECOVER)).await
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
@@ -192,3 +199,6 @@ fn live_session(row: &PgRow) -> Result<Option<(String, Finding)>, sqlx::Error> {
 }
 
 const APPLICATION: &str = "jwe-gate-lookup";
+
+/// So many times as long as a query may take, a connection is waited for whose query was given up.
+const TO_RECOVER: u32 = 20;

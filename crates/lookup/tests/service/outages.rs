@@ -1,8 +1,9 @@
 //! Postgres gone, silent, and back.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use jwe_gate_contract::{Cause, LookupSecret, Outcome, Reason};
@@ -14,6 +15,7 @@ use jwe_gate_lookup::metrics::Metrics;
 use jwe_gate_lookup::service::serve;
 use jwe_gate_lookup::store::{PostgresPool, PostgresStore, TlsMode, UserStore};
 use jwe_gate_test_parts::postgres::{Database, Postgres, PostgresOptions};
+use jwe_gate_test_parts::process;
 use jwe_gate_test_parts::redis::Redis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -100,18 +102,7 @@ async fn lookups_that_wait_for_a_lock_do_not_pile_up_in_the_database() {
     let database = users_with_id(&postgres, "int4", &["7"]);
     let world = World::new(impatient(&database));
     assert_allows(&world.subject("7").await, "7");
-    let locked = std::thread::spawn({
-        let (url, runtime) = (database.url(), tokio::runtime::Handle::current());
-        move || {
-            runtime.block_on(async {
-                let pool = sqlx::PgPool::connect(&url).await.unwrap();
-                let mut lock = pool.begin().await.unwrap();
-                sqlx::raw_sql("LOCK TABLE users").execute(&mut *lock).await.unwrap();
-                (pool, lock)
-            })
-        }
-    });
-    let (_pool, lock) = tokio::task::spawn_blocking(move || locked.join().unwrap()).await.unwrap();
+    let lock = locked(&database).await;
     for id in 100..112 {
         world.subject(&id.to_string()).await;
     }
@@ -178,4 +169,43 @@ async fn tls_to_postgres_is_verified_against_the_given_authority() {
     assert_allows(&open(TlsMode::VerifyFull, Some(authority)).subject("7").await, "7");
     assert_eq!(open(TlsMode::VerifyFull, None).subject("7").await, UNAVAILABLE);
     assert_eq!(open(TlsMode::Disable, None).subject("7").await, UNAVAILABLE);
+}
+
+/// What a host does that vanishes without a word: its side of a connection stays open and never says anything again.
+#[tokio::test]
+async fn a_connection_that_falls_silent_in_mid_query_gives_up_its_place_in_the_pool() {
+    let postgres = Postgres::start().unwrap();
+    let database = users_with_id(&postgres, "int4", &["7", "9"]);
+    let server = PostgresPool::from_url(&database.url()).unwrap();
+    let world = World::new(PostgresStore::new(server, 1, schema("pg-adapter"), Duration::from_millis(100)));
+    eventually_allows(&world, "7").await;
+
+    let lock = locked(&database).await;
+    assert_eq!(world.subject("9").await, UNAVAILABLE);
+    let waiting =
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'jwe-gate-lookup' AND wait_event_type = 'Lock'";
+    let silenced = postgres.run_sql(&database, waiting).unwrap();
+    let mut stop = Command::new("kill");
+    stop.args(["-STOP", &silenced]);
+    process::run(stop).unwrap();
+    drop(lock);
+
+    eventually_allows(&world, "9").await;
+}
+
+/// The table `users`, held by somebody else until the transaction is dropped.
+async fn locked(database: &Database) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let mut lock = sqlx::PgPool::connect(&database.url()).await.unwrap().begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE users").execute(&mut *lock).await.unwrap();
+    lock
+}
+
+async fn eventually_allows(world: &World, subject: &str) {
+    let start = Instant::now();
+    let mut outcome = world.subject(subject).await;
+    while outcome == UNAVAILABLE && start.elapsed() < Duration::from_secs(20) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        outcome = world.subject(subject).await;
+    }
+    assert_allows(&outcome, subject);
 }
