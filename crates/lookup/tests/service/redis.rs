@@ -201,6 +201,8 @@ async fn a_silent_redis_leaves_the_database_time_to_answer() {
     let (postgres, redis) = (postgres(), Redis::start().unwrap());
     let mut world = world(&postgres, &redis);
     assert_denies(&world.subject("8").await, Reason::UnknownUser);
+    // It is written after the answer, and would be a second request to time out.
+    eventually("the record", || redis.command(&["DBSIZE"]).unwrap() == "1").await;
     redis.pause().unwrap();
     world.deadline_ms = 3_000;
     assert_allows(&world.subject("7").await, "7");
