@@ -21,7 +21,7 @@ pub(super) struct Request {
 impl Request {
     /// Reads a request; only the headers that matter where the listener strips the others.
     pub(super) fn read(policy: &Policy, headers: &dyn RequestHeaders) -> Self {
-        if policy.listener_strips { Self::read_few(policy, headers) } else { Self::read_all(policy, &headers.all()) }
+        if policy.listener_strips { Self::read_few(policy, headers) } else { Self::read_all(policy, headers.all()) }
     }
 
     fn read_few(policy: &Policy, headers: &dyn RequestHeaders) -> Self {
@@ -40,24 +40,32 @@ impl Request {
         }
     }
 
-    fn read_all(policy: &Policy, all: &[(Vec<u8>, Vec<u8>)]) -> Self {
-        let values = |name: &str| -> Vec<Vec<u8>> {
-            let named = all.iter().filter(|(theirs, _)| theirs == name.as_bytes());
-            named.map(|(_, value)| value.clone()).collect()
-        };
-        let guarded = |theirs: &[u8]| policy.guarded.iter().any(|ours| same_header(ours, theirs));
-        let mut forged: Vec<Vec<u8>> = Vec::new();
-        for (name, _) in all {
-            if guarded(name) && !forged.contains(name) {
-                forged.push(name.clone());
+    /// Values are moved out of the map, not copied: tokens are long.
+    fn read_all(policy: &Policy, all: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
+        let (mut cookies, mut authorization, mut forged) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut bypasses, mut paths) = (Vec::new(), Vec::new());
+        for (name, value) in all {
+            match name.as_slice() {
+                b"cookie" => cookies.push(value),
+                b"authorization" => authorization.push(value),
+                b":path" => paths.push(value),
+                _ if policy.guarded.iter().any(|ours| same_header(ours, &name)) => {
+                    if policy.bypass.as_ref().is_some_and(|bypass| name == bypass.header.as_bytes()) {
+                        bypasses.push(value);
+                    }
+                    if !forged.contains(&name) {
+                        forged.push(name);
+                    }
+                }
+                _ => {}
             }
         }
         Self {
-            cookies: values("cookie"),
-            authorization: values("authorization"),
+            cookies,
+            authorization,
             forged,
-            bypass: policy.bypass.as_ref().is_some_and(|bypass| opens(policy, &values(&bypass.header))),
-            issuer_path: policy.reads_paths() && is_issuer_path(policy, &values(":path")),
+            bypass: opens(policy, &bypasses),
+            issuer_path: policy.reads_paths() && is_issuer_path(policy, &paths),
         }
     }
 
