@@ -2,6 +2,9 @@
 //! was known passes as long as the records last, and whoever was refused stays out.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+#[path = "common/health.rs"]
+mod health;
+
 use jwe_gate_test_harness::chain::{Chain, Lifetimes, Plan, Seen};
 
 /// In the database, and asked about before anything fails.
@@ -41,6 +44,7 @@ fn without_redis_everybody_is_still_answered_right() {
     let seen = traffic.stop();
     assert_all(&seen, KNOWN, Seen::is_admitted);
     assert_all(&seen, UNKNOWN, is_refused);
+    health::check(&chain.envoy);
 }
 
 #[test]
@@ -89,6 +93,7 @@ fn outage(chain: &mut Chain, [newcomer, stranger]: [&str; 2], fail: fn(&mut Chai
     assert_all(&seen, KNOWN, Seen::is_admitted);
     assert_all(&seen, UNKNOWN, is_refused);
     assert_all(&seen, REMOVED, is_refused);
+    health::check(&chain.envoy);
 }
 
 /// A failure that outlasts the records.
