@@ -1,6 +1,6 @@
 //! The filter's configuration: JSON in, a [`Config`] out, or the path of the field that is wrong and why.
 //!
-//! Parsing has two stages, in two files: [`raw`] is what the operator wrote, [`Config`] is what it means once the
+//! Parsing has two stages, in two files: `raw` is what the operator wrote, [`Config`] is what it means once the
 //! environment has been read. There is no default policy: what cannot be understood is refused and the proxy keeps
 //! the configuration that it had.
 
