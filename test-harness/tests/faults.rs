@@ -1,8 +1,9 @@
 //! What happens when parts of the shipped chain fail while requests arrive: nobody is let in who was not known, whoever
 //! was known passes as long as the records last, and whoever was refused stays out.
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 #[path = "common/health.rs"]
+#[expect(unreachable_pub, reason = "shared with other test programs")]
 mod health;
 
 use jwe_gate_test_harness::chain::{Chain, Lifetimes, Plan, Seen};
