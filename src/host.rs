@@ -38,17 +38,8 @@ impl RequestHeaders for CurrentRequest {
         map.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect()
     }
 
-    /// The property joins all lines of a header with commas, the getter gives the first alone. So a value without a
-    /// comma is the only one; where there is a comma the whole map tells.
-    fn values(&self, name: &str) -> Vec<Vec<u8>> {
-        match hostcalls::get_property(vec!["request", "headers", name]) {
-            Ok(Some(value)) if !value.contains(&b',') => vec![value],
-            Ok(None) => Vec::new(),
-            _ => {
-                let lines = self.all().into_iter().filter(|(theirs, _)| theirs == name.as_bytes());
-                lines.map(|(_, value)| value).collect()
-            }
-        }
+    fn first(&self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
     }
 }
 

@@ -99,8 +99,8 @@ impl RequestHeaders for Headers<'_> {
         self.0.clone()
     }
 
-    fn values(&self, name: &str) -> Vec<Vec<u8>> {
-        self.0.iter().filter(|(known, _)| known == name.as_bytes()).map(|(_, value)| value.clone()).collect()
+    fn first(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.iter().find(|(known, _)| known == name.as_bytes()).map(|(_, value)| value.clone())
     }
 }
 

@@ -17,7 +17,8 @@ scenarios! {
     an_expired_token_is_refused_although_it_was_known: Setup::default();
     a_session_that_is_too_old_is_refused: Setup::default();
     chunks_are_joined_in_any_order: Setup::default();
-    crumbs_of_several_header_lines_are_read: Setup::default().with("/listener_strips", true);
+    crumbs_of_several_header_lines_are_read: Setup::default();
+    crumbs_are_read_where_the_listener_strips: Setup::default().with("/listener_strips", true);
     a_bearer_counts_only_without_a_cookie: Setup::default();
     a_percent_encoded_cookie_is_read: Setup::default();
     two_cookies_of_one_name_are_refused: Setup::default();
@@ -135,6 +136,17 @@ fn crumbs_of_several_header_lines_are_read(world: &mut World) {
     world.request(&request).admitted("alice");
     let request = Request::get("/").header("cookie", &pair).header("cookie", format!("{COOKIE}=x"));
     world.request(&request).refused(401);
+}
+
+fn crumbs_are_read_where_the_listener_strips(world: &mut World) {
+    world.lookup.add("alice");
+    let pair = world.token("alice").pair();
+    // As long as the token is not known all lines are read.
+    let twice = Request::get("/").header("cookie", &pair).header("cookie", format!("{COOKIE}=x"));
+    world.request(&twice).refused(401);
+    let crumbs = Request::get("/").header("cookie", "a=1").header("cookie", &pair).header("Cookie", "b=2");
+    world.request(&crumbs).admitted("alice");
+    world.request(&crumbs).admitted("alice");
 }
 
 fn a_bearer_counts_only_without_a_cookie(world: &mut World) {

@@ -41,7 +41,7 @@ pub(super) struct Unknown {
 
 /// Where a credential came from. Part of the L0 key: what is true of a cookie need not be true of a Bearer.
 #[derive(Clone, Copy)]
-enum Source {
+pub(super) enum Source {
     Cookie = 0,
     Bearer = 1,
 }

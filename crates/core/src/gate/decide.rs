@@ -35,6 +35,9 @@ impl Gate {
         shared: &dyn SharedData,
         effects: &mut Effects,
     ) {
+        if self.admit_known(now, context, headers, effects) {
+            return;
+        }
         let policy = self.policy.clone();
         let request = Request::read(&policy, headers);
         let lines = request.cookie_lines();
@@ -114,11 +117,8 @@ impl Gate {
 
     /// The changes to a request that goes on without a session: nothing in it may be taken for one.
     fn anonymous(&self, request: &Request, lines: &[&[u8]]) -> Edits {
-        let mut remove = request.forged.clone();
-        // Where the listener strips, no map was read; a header that is not there is removed at little cost.
-        remove.extend(self.policy.listener_strips.then(|| self.policy.user_id_header.as_bytes().to_vec()));
         Edits {
-            remove,
+            remove: request.forged.clone(),
             cookie: cookie_edit(cookie::keep(lines, &self.policy.names, None)),
             authorization: request.authorization_without_session(),
             ..Edits::default()

@@ -70,8 +70,8 @@ pub trait RequestHeaders {
     /// Every header, in order; names in lower case.
     fn all(&self) -> Vec<(Vec<u8>, Vec<u8>)>;
 
-    /// The values of one header, in order. `name` is in lower case.
-    fn values(&self, name: &str) -> Vec<Vec<u8>>;
+    /// The first line of one header. `name` is in lower case.
+    fn first(&self, name: &str) -> Option<Vec<u8>>;
 }
 
 /// The shared data of the proxy, as far as it is read.

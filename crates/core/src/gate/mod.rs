@@ -8,6 +8,7 @@ mod answer;
 mod authenticate;
 mod decide;
 mod event;
+mod known;
 mod question;
 mod read;
 mod reply;

@@ -19,32 +19,11 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Reads a request; only the headers that matter where the listener strips the others.
+    /// Reads a request. Values are moved out of the map, not copied: tokens are long.
     pub(super) fn read(policy: &Policy, headers: &dyn RequestHeaders) -> Self {
-        if policy.listener_strips { Self::read_few(policy, headers) } else { Self::read_all(policy, headers.all()) }
-    }
-
-    fn read_few(policy: &Policy, headers: &dyn RequestHeaders) -> Self {
-        let bypass = policy.bypass.as_ref().map(|bypass| headers.values(&bypass.header));
-        // The listener cannot strip the bypass: the gate has to see it. To remove what is not there costs little.
-        let forged = match &bypass {
-            Some(values) if values.is_empty() => Vec::new(),
-            _ => vec![policy.bypass_header().as_bytes().to_vec()],
-        };
-        Self {
-            cookies: headers.values("cookie"),
-            authorization: headers.values("authorization"),
-            forged,
-            bypass: bypass.is_some_and(|values| opens(policy, &values)),
-            issuer_path: policy.reads_paths() && is_issuer_path(policy, &headers.values(":path")),
-        }
-    }
-
-    /// Values are moved out of the map, not copied: tokens are long.
-    fn read_all(policy: &Policy, all: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
         let (mut cookies, mut authorization, mut forged) = (Vec::new(), Vec::new(), Vec::new());
         let (mut bypasses, mut paths) = (Vec::new(), Vec::new());
-        for (name, value) in all {
+        for (name, value) in headers.all() {
             match name.as_slice() {
                 b"cookie" => cookies.push(value),
                 b"authorization" => authorization.push(value),
