@@ -131,7 +131,7 @@ fn edit_header(name: &str, edit: &HeaderEdit) {
     match edit {
         HeaderEdit::Keep => {}
         HeaderEdit::Remove => host::remove_header(name),
-        HeaderEdit::Replace(value) => host::replace_header(name, value),
+        HeaderEdit::Replace(value) => host::set_header(name, value),
     }
 }
 

@@ -49,15 +49,9 @@ pub(crate) fn remove_header(name: &str) {
     let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
 }
 
-/// Makes this the only line of a request header.
+/// Makes this the only line of a request header, however many there were.
 pub(crate) fn set_header(name: &str, value: &[u8]) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
-}
-
-/// Makes this the only line of a request header that may have had several.
-pub(crate) fn replace_header(name: &str, value: &[u8]) {
-    remove_header(name);
-    set_header(name, value);
 }
 
 /// Shared data of the proxy process.

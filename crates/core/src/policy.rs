@@ -76,11 +76,6 @@ impl Policy {
         self.access != Access::Required
     }
 
-    /// The header of the bypass, whether that is open or not.
-    pub(crate) fn bypass_header(&self) -> &str {
-        self.bypass.as_ref().map_or(LEGACY_BYPASS_HEADER, |bypass| &bypass.header)
-    }
-
     /// Derives all keys. The secrets are wiped when this returns.
     ///
     /// # Errors

@@ -38,8 +38,7 @@ impl Gate {
             return false;
         }
         let cookie = if edit == HeaderEdit::Keep { HeaderEdit::Replace(line) } else { edit };
-        let remove = vec![policy.bypass_header().as_bytes().to_vec()];
-        let accepted = Edits { remove, cookie, ..Edits::default() };
+        let accepted = Edits { cookie, ..Edits::default() };
         self.counters.count(Metric::L0Hit);
         self.finish(Pass { context, accepted, anonymous: None, issuer_path: false }, Ok(known), effects);
         true
