@@ -3,6 +3,7 @@
 //! All variants are listeners of one Envoy with one worker, in front of one upstream, and take turns in short rounds whose
 //! order alternates, so that what else the machine does falls on all of them alike. Nothing is asserted.
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -12,10 +13,11 @@ use jwe_gate_bench::tokens::{COOKIE, Mint, SECRET};
 use jwe_gate_test_parts::envoy::{Envoy, Launch};
 use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
 use jwe_gate_test_parts::load;
+use jwe_gate_test_parts::process::run;
 use serde_json::json;
 
 fn main() -> Result<()> {
-    let app = Envoy::start(&Launch::new(Config::new().listener(Listener::answering("app", "hello\n")).build()))?;
+    let mut app = Envoy::start(&Launch::new(Config::new().listener(Listener::answering("app", "hello\n")).build()))?;
     let lookup = Lookup::start()?;
     let mut config = Config::new().cluster("app", app.address("app")).cluster("jwe_gate_lookup", lookup.address());
     let variants = variants()?;
@@ -25,7 +27,10 @@ fn main() -> Result<()> {
         config = config.listener(filter.iter().cloned().fold(listener, Listener::filter));
     }
     let launch = Launch::new(config.build()).env("AUTH_SECRET", SECRET).env("JWE_GATE_LOOKUP_SECRET", lookup::SECRET);
-    let envoy = Envoy::start(&launch)?;
+    let mut envoy = Envoy::start(&launch)?;
+    pin(envoy.process().id(), "0")?;
+    pin(app.process().id(), "1")?;
+    pin(std::process::id(), "1")?;
 
     let request = Mint::request(&Mint::new()?.token(1)?);
     let listeners: Vec<_> = variants.iter().map(|(name, _)| envoy.address(name)).collect();
@@ -44,6 +49,13 @@ fn main() -> Result<()> {
     }
     report(&variants.map(|(name, _)| name), &samples);
     Ok(())
+}
+
+/// Keeps a process on one processor, so that what is measured does not move, and shares with nobody.
+fn pin(process: u32, processor: &str) -> Result<()> {
+    let mut taskset = Command::new("taskset");
+    taskset.args(["--all-tasks", "--cpu-list", "--pid", processor, &process.to_string()]);
+    run(taskset).map(drop)
 }
 
 type Variant = (&'static str, Option<Filter>);
@@ -130,6 +142,6 @@ fn early_removal() -> serde_json::Value {
 
 const BARE: &str = "Envoy without a filter";
 const NOOP: &str = "no-op, all exports of the SDK";
-const ROUNDS: usize = 20;
-const REQUESTS: usize = 10_000;
+const ROUNDS: usize = 60;
+const REQUESTS: usize = 5_000;
 const CONNECTIONS: usize = 16;
