@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use jwe_gate_test_harness::driver::{self, Start};
 use jwe_gate_test_harness::scenario::World;
 use jwe_gate_test_harness::{Scenario, scenarios};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 
 const DRIVERS: [(&str, Start); 3] =
     [("core", driver::core::start), ("wasm", driver::wasm::start), ("envoy", driver::envoy::start)];
@@ -14,15 +14,17 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (name, start) in DRIVERS {
         for scenario in scenarios::all() {
-            trials.push(Trial::test(format!("{name}::{}", scenario.name), move || run(scenario, start)));
+            trials.push(Trial::test(format!("{name}::{}", scenario.name), move || {
+                run(scenario, start);
+                Ok(())
+            }));
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-fn run(scenario: Scenario, start: Start) -> Result<(), Failed> {
+fn run(scenario: Scenario, start: Start) {
     let mut world = World::start(&(scenario.setup)(), start);
     (scenario.run)(&mut world);
     world.finish();
-    Ok(())
 }
