@@ -93,6 +93,15 @@ impl Judgement {
         }
     }
 
+    /// The one of two judgements that holds; the first where they are alike.
+    #[must_use]
+    pub fn newest(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(if one.replaces(&other) { one } else { other }),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// Whether this one takes the place of `other`. Of two that are equally old the denial holds; where they agree, the
     /// one that came later, whose limits are the current ones.
     #[must_use]

@@ -195,7 +195,7 @@ impl Reader<'_> {
         let allowed = switch(self.environment, "ALLOW_BYPASS")?;
         let (path, header, value) = match raw {
             Some(_) if allowed == Some(false) => return Ok(None),
-            Some(raw) => ("bypass.value", raw.header, self.bypass_value(raw.value)?),
+            Some(raw) => ("bypass.value", raw.header, self.secret("bypass.value", raw.value)?),
             None if allowed == Some(true) => {
                 let value = variable(self.environment, "BYPASS_HEADER_VALUE").unwrap_or_default();
                 ("env.BYPASS_HEADER_VALUE", variable(self.environment, "BYPASS_HEADER"), Secret::new(value))
@@ -208,10 +208,6 @@ impl Reader<'_> {
         let header = header_name("bypass.header", header.as_deref().unwrap_or(DEFAULT_HEADER))?;
         self.warnings.push(format!("bypass: requests with the right {header} header pass without a session"));
         Ok(Some(BypassConfig { header, value }))
-    }
-
-    fn bypass_value(&mut self, raw: SecretRef) -> Checked<Secret> {
-        self.secret("bypass.value", raw)
     }
 }
 

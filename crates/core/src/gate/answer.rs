@@ -112,7 +112,7 @@ impl Gate {
         let judgement = known.filter(|known| !failed || known.applies_to(&session)).cloned();
         let (judgement, stands_in) = match judgement {
             Some(judgement) if !failed => (Some(judgement), false),
-            later => (newest(later, fallback), true),
+            later => (Judgement::newest(later, fallback), true),
         };
         let judgement = judgement.filter(|judgement| judgement.limits.hard_until > now);
         let Some(mut judgement) = judgement else { return self.finish(pass, Err(Denial::LookupFailed), effects) };
@@ -162,14 +162,6 @@ impl Gate {
 /// Whether what is known now is only what was known before.
 fn answer_failed(known: Option<&Judgement>, now: UnixMillis) -> bool {
     known.is_none_or(|known| known.limits.fresh_until <= now)
-}
-
-/// The one of two judgements that holds; the first where they are alike.
-fn newest(one: Option<Judgement>, other: Option<Judgement>) -> Option<Judgement> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(if one.replaces(&other) { one } else { other }),
-        (one, other) => one.or(other),
-    }
 }
 
 /// The answers, if the service that shares our secret wrote them.

@@ -11,7 +11,7 @@ use super::read::Request;
 use super::waiting::{LookupKey, Waiter};
 use super::{Effects, Gate};
 use crate::claims::{self, Session};
-use crate::cookie::{self, Scan};
+use crate::cookie::{self, Credential};
 use crate::identity::Identity;
 use crate::l0::{Known, L0Key};
 use crate::metrics::Metric;
@@ -61,25 +61,22 @@ impl Gate {
             Ok(scan) => scan,
             Err(error) => return (Progress::Denied(Denial::Credential(error)), edits),
         };
-        if scan.credential().is_some() {
-            let accepted = scan.has_strangers().then(|| cookie::keep(lines, &policy.names, scan.credential()));
+        if let Some(credential) = scan.credential() {
+            let accepted = scan.has_strangers().then(|| cookie::keep(lines, &policy.names, Some(credential)));
             let edits = Edits {
                 cookie: accepted.map(cookie_edit).unwrap_or_default(),
                 authorization: request.authorization_without_session(),
                 ..edits
             };
-            return (self.cookie_session(now, &scan, shared), edits);
+            return (self.cookie_session(now, credential, shared), edits);
         }
         let strangers = scan.has_strangers().then(|| cookie::keep(lines, &policy.names, None));
         let edits = Edits { cookie: strangers.map(cookie_edit).unwrap_or_default(), ..edits };
         (self.bearer_session(now, request, shared), edits)
     }
 
-    fn cookie_session(&mut self, now: UnixMillis, scan: &Scan<'_>, shared: &dyn SharedData) -> Progress {
+    fn cookie_session(&mut self, now: UnixMillis, credential: &Credential<'_>, shared: &dyn SharedData) -> Progress {
         let policy = self.policy.clone();
-        let Some(credential) = scan.credential() else {
-            return Progress::Denied(Denial::NoToken);
-        };
         let name = credential.name();
         let key = self.l0.key(name, Source::Cookie as u8, credential.pieces());
         if let Some(known) = self.remembered(now, key) {
@@ -158,10 +155,7 @@ impl Gate {
             return Progress::Known(self.remember(now, l0_key, session, judgement));
         };
         let shared = Self::l1(lookup, tag_of(Kind::Subject, session.subject()), shared);
-        let newest = match (shared, remembered) {
-            (Some(shared), Some(own)) => Some(if shared.replaces(&own) { shared } else { own }),
-            (shared, own) => shared.or(own),
-        };
+        let newest = Judgement::newest(shared, remembered);
         let newest = newest.filter(|judgement| judgement.applies_to(&session));
         let freshness = newest.as_ref().map_or(Freshness::Expired, |newest| newest.limits.freshness(now));
         match (newest, freshness) {

@@ -145,7 +145,7 @@ impl Waiting {
         callout
     }
 
-    /// The lookups of a callout that has come to an end, with their nonces; nothing for one that is unknown.
+    /// The lookups of a callout that has come to an end; nothing for one that is unknown.
     pub(super) fn ended(&mut self, callout: CalloutId) -> Option<Vec<LookupKey>> {
         self.callouts.remove(&callout).map(|in_flight| in_flight.keys)
     }
