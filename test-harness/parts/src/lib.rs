@@ -8,6 +8,8 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod redis;
+pub mod redis_cluster;
+pub mod redis_sentinels;
 pub mod scratch;
 pub mod server;
 pub mod upstream;

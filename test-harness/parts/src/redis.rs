@@ -18,6 +18,8 @@ pub struct Redis {
     port: Port,
     options: RedisOptions,
     certificates: Option<Certificates>,
+    /// What a server that is part of a cluster or has replicas is told besides.
+    arguments: Vec<String>,
     scratch: Scratch,
 }
 
@@ -44,10 +46,15 @@ impl Redis {
     /// # Errors
     /// When Redis is not installed or does not start.
     pub fn start_with(options: RedisOptions) -> Result<Self> {
+        Self::start_as(options, Vec::new())
+    }
+
+    /// Starts a server with further arguments on its command line.
+    pub(crate) fn start_as(options: RedisOptions, arguments: Vec<String>) -> Result<Self> {
         let scratch = Scratch::new()?;
         let certificates = options.tls.then(|| Certificates::write(scratch.path())).transpose()?;
         let port = Port::take()?;
-        let mut redis = Self { process: None, port, options, certificates, scratch };
+        let mut redis = Self { process: None, port, options, certificates, arguments, scratch };
         redis.restart()?;
         Ok(redis)
     }
@@ -85,6 +92,12 @@ impl Redis {
         self.process.as_ref().context("redis is not running")?.resume()
     }
 
+    /// Whether it has been started and not killed.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -110,8 +123,7 @@ impl Redis {
     /// # Errors
     /// When `redis-cli` fails.
     pub fn command(&self, arguments: &[&str]) -> Result<String> {
-        let program = find_program("redis-cli", &[]).context(INSTALL)?;
-        let mut command = Command::new(program);
+        let mut command = redis_cli()?;
         command.args(["-h", "127.0.0.1", "-p", &self.port.number().to_string()]);
         if let Some(password) = &self.options.password {
             command.env("REDISCLI_AUTH", password);
@@ -124,9 +136,8 @@ impl Redis {
     }
 
     fn server(&self) -> Result<Command> {
-        let program = find_program("redis-server", &[]).context(INSTALL)?;
+        let mut command = redis_server()?;
         let port = self.port.number().to_string();
-        let mut command = Command::new(program);
         command.current_dir(self.scratch.path());
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]);
         if let Some(password) = &self.options.password {
@@ -142,11 +153,22 @@ impl Redis {
                 .arg("--tls-ca-cert-file")
                 .arg(&files.authority),
         };
+        command.args(&self.arguments);
         Ok(command)
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The server's program.
+pub(crate) fn redis_server() -> Result<Command> {
+    Ok(Command::new(find_program("redis-server", &[]).context(INSTALL)?))
+}
+
+/// The client's program.
+pub(crate) fn redis_cli() -> Result<Command> {
+    Ok(Command::new(find_program("redis-cli", &[]).context(INSTALL)?))
+}
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const INSTALL: &str = "redis-server and redis-cli are needed: apt-get install -y redis-server";
 
 #[cfg(test)]
