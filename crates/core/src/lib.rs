@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod policy;
 pub mod record;
 pub mod revocation;
+pub mod route;
 pub mod secret;
 pub mod time;
 pub mod verdict;

@@ -3,6 +3,7 @@
 //! [`check`] is the only way to a [`Session`]. It reads a payload as the packages do: numbers are doubles, and of a
 //! claim that occurs twice the last counts (RFC 7519 section 4 allows it), since the app behind reads it that way too.
 
+mod condition;
 mod error;
 mod session;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use condition::{Condition, Test};
 pub use error::ClaimsError;
 pub use session::Session;
 

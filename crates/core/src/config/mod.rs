@@ -97,8 +97,8 @@ pub struct CacheConfig {
     pub record_bytes: usize,
 }
 
-/// Who may pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+/// Who may pass. From the mildest to the strictest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// Everybody; no token is looked at, no identity is given.

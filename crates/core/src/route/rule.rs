@@ -1,0 +1,193 @@
+//! Rules, and what a request that falls under one gets.
+
+use super::{Host, HostPattern, Path, Pattern, RequestLine};
+use crate::config::Access;
+
+/// One rule. What it leaves empty it does not look at.
+#[derive(Clone, Debug, Default)]
+pub struct Rule {
+    /// The hosts.
+    pub hosts: Vec<HostPattern>,
+    /// The methods.
+    pub methods: Vec<String>,
+    /// The paths.
+    pub path: Option<Pattern>,
+    /// What becomes of the request.
+    pub treatment: Treatment,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Treatment {
+    /// Which rule it was, counted from zero; the first of several.
+    pub rule: usize,
+    /// Who may pass.
+    pub access: Access,
+    /// Which of the configured sessions are accepted, one bit for each.
+    pub sessions: u64,
+    /// Which of the configuration's conditions the session has to meet, one bit for each.
+    pub conditions: u64,
+    /// What a request without a session gets.
+    pub unauthenticated: Unauthenticated,
+    /// Whether another site may use the user's cookies for unsafe methods and upgrades.
+    pub allow_cross_site: bool,
+    /// Whether CORS preflights pass without a session.
+    pub allow_preflight: bool,
+    /// Whether requests that should be refused are let through, and counted.
+    pub report: bool,
+}
+
+/// What becomes of a request that needs a session and has none. From the mildest to the strictest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unauthenticated {
+    /// It goes on to the application, without a name.
+    Forward,
+    /// A browser that navigates is sent to the sign-in page, all others get the reply.
+    Redirect,
+    /// It is answered with 401.
+    #[default]
+    Reply,
+}
+
+impl Default for Treatment {
+    /// The strictest.
+    fn default() -> Self {
+        Self {
+            rule: 0,
+            access: Access::Required,
+            sessions: u64::MAX,
+            conditions: 0,
+            unauthenticated: Unauthenticated::Reply,
+            allow_cross_site: false,
+            allow_preflight: false,
+            report: false,
+        }
+    }
+}
+
+impl Treatment {
+    /// What satisfies both.
+    #[must_use]
+    pub fn strictest(self, other: Self) -> Self {
+        Self {
+            rule: self.rule.min(other.rule),
+            access: self.access.max(other.access),
+            sessions: self.sessions & other.sessions,
+            conditions: self.conditions | other.conditions,
+            unauthenticated: self.unauthenticated.max(other.unauthenticated),
+            allow_cross_site: self.allow_cross_site && other.allow_cross_site,
+            allow_preflight: self.allow_preflight && other.allow_preflight,
+            report: self.report && other.report,
+        }
+    }
+}
+
+/// The rules of a configuration, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Rules(Vec<Rule>);
+
+/// Whether a rule's condition on one part of a request holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Yes,
+    No,
+    /// Nobody can tell: the part can be read in more than one way.
+    Perhaps,
+}
+
+impl Rules {
+    /// Rules in the order in which they are tried; their numbers are given here.
+    #[must_use]
+    pub fn new(mut rules: Vec<Rule>) -> Self {
+        for (index, rule) in rules.iter_mut().enumerate() {
+            rule.treatment.rule = index;
+        }
+        Self(rules)
+    }
+
+    /// What becomes of a request: what the first rule says that matches it. Where it cannot be told whether a rule
+    /// matches, what satisfies that rule as well. A request that no rule matches needs a session and gets 401
+    /// without; a checked configuration ends with a rule that matches everything.
+    #[must_use]
+    pub fn treatment(&self, line: &RequestLine<'_>) -> Treatment {
+        let mut treatment: Option<Treatment> = None;
+        for rule in &self.0 {
+            let holds = rule.holds(line);
+            if holds != Holds::No {
+                treatment = Some(treatment.map_or(rule.treatment, |stricter| stricter.strictest(rule.treatment)));
+            }
+            if holds == Holds::Yes {
+                break;
+            }
+        }
+        treatment.unwrap_or_default()
+    }
+
+    /// Whether any rule looks at anything: if not, requests need not be read for it.
+    #[must_use]
+    pub fn look_at_requests(&self) -> bool {
+        self.0.iter().any(|rule| !rule.matches_everything())
+    }
+
+    /// Whether every request falls under a rule.
+    #[must_use]
+    pub fn are_complete(&self) -> bool {
+        self.0.iter().any(Rule::matches_everything)
+    }
+}
+
+impl Rule {
+    /// Whether it looks at nothing.
+    #[must_use]
+    pub fn matches_everything(&self) -> bool {
+        self.hosts.is_empty() && self.methods.is_empty() && self.path.is_none()
+    }
+
+    fn holds(&self, line: &RequestLine<'_>) -> Holds {
+        let parts =
+            [self.holds_for_host(&line.host), self.holds_for_method(line.method), self.holds_for_path(&line.path)];
+        if parts.contains(&Holds::No) {
+            Holds::No
+        } else if parts.contains(&Holds::Perhaps) {
+            Holds::Perhaps
+        } else {
+            Holds::Yes
+        }
+    }
+
+    fn holds_for_host(&self, host: &Host<'_>) -> Holds {
+        match host {
+            _ if self.hosts.is_empty() => Holds::Yes,
+            Host::Named(host) => Holds::from(self.hosts.iter().any(|pattern| pattern.matches(host))),
+            Host::Ambiguous => Holds::Perhaps,
+        }
+    }
+
+    /// Methods are case-sensitive (RFC 9110 section 9.1), but not everywhere.
+    fn holds_for_method(&self, method: Option<&str>) -> Holds {
+        match method {
+            _ if self.methods.is_empty() => Holds::Yes,
+            Some(method) if self.methods.iter().any(|ours| ours == method) => Holds::Yes,
+            Some(method) if self.methods.iter().any(|ours| ours.eq_ignore_ascii_case(method)) => Holds::Perhaps,
+            Some(_) => Holds::No,
+            None => Holds::Perhaps,
+        }
+    }
+
+    /// Routers may ignore case and a slash at the end, so a path that is almost the rule's is perhaps the rule's.
+    fn holds_for_path(&self, path: &Path<'_>) -> Holds {
+        match (&self.path, path) {
+            (None, _) => Holds::Yes,
+            (Some(_), Path::Ambiguous) => Holds::Perhaps,
+            (Some(pattern), Path::Plain(path)) if pattern.matches(path) => Holds::Yes,
+            (Some(pattern), Path::Plain(path)) if pattern.almost_matches(path) => Holds::Perhaps,
+            (Some(_), Path::Plain(_)) => Holds::No,
+        }
+    }
+}
+
+impl From<bool> for Holds {
+    fn from(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
