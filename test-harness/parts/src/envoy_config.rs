@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::certificates::Certificates;
 use crate::envoy::repository;
+use crate::process::run;
 
 /// What the shipped configuration needs from a run.
 #[derive(Clone, Debug)]
@@ -35,13 +37,25 @@ impl Shipped<'_> {
     /// # Errors
     /// When the file is not as expected: what is to be replaced must be there, once.
     pub fn configuration(&self) -> Result<String> {
-        let file = repository().join("envoy/envoy.yaml");
-        let mut text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        for (from, to) in self.replacements() {
-            ensure!(text.matches(&from).count() == 1, "{}: {from:?} should be there once", file.display());
-            text = text.replace(&from, &to);
-        }
-        Ok(text)
+        let file = shipped_file();
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let wasm = ("/etc/jwe-gate/jwe_gate.wasm".to_owned(), self.wasm.display().to_string());
+        replace(text, self.replacements().into_iter().chain([wasm]))
+    }
+
+    /// The same with its filter in a file in `folder`, where it can be swapped.
+    ///
+    /// # Errors
+    /// As [`configuration`](Self::configuration), and when the script that makes it fails.
+    pub fn swappable(&self, folder: &Path) -> Result<String> {
+        let mut apply = Command::new(repository().join("envoy/hot-swap/apply"));
+        apply.arg(shipped_file());
+        let folder = folder.display();
+        let places = [
+            ("path: /etc/jwe-gate/filter/jwe_gate.json".to_owned(), format!("path: {folder}/jwe_gate.json")),
+            ("path: /etc/jwe-gate/filter }".to_owned(), format!("path: {folder} }}")),
+        ];
+        replace(run(apply)?, self.replacements().into_iter().chain(places))
     }
 
     fn replacements(&self) -> Vec<(String, String)> {
@@ -55,9 +69,20 @@ impl Shipped<'_> {
             (address("127.0.0.1", 9090), to(self.lookup)),
             ("/etc/jwe-gate/tls/server.pem".to_owned(), file(&self.certificates.certificate)),
             ("/etc/jwe-gate/tls/server.key".to_owned(), file(&self.certificates.key)),
-            ("/etc/jwe-gate/jwe_gate.wasm".to_owned(), file(self.wasm)),
         ]
     }
+}
+
+fn shipped_file() -> PathBuf {
+    repository().join("envoy/envoy.yaml")
+}
+
+fn replace(mut text: String, replacements: impl IntoIterator<Item = (String, String)>) -> Result<String> {
+    for (from, to) in replacements {
+        ensure!(text.matches(&from).count() == 1, "{from:?} should be there once");
+        text = text.replace(&from, &to);
+    }
+    Ok(text)
 }
 
 /// A configuration made from parts: plain HTTP listeners on free ports, and clusters.
