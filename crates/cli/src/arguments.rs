@@ -17,16 +17,80 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Say whether a configuration of the filter is accepted, and if not, which field is wrong and why.
     Check(CheckArguments),
+    /// Swap module and configuration of running Envoys, and take both back if an Envoy does not take them.
+    Deploy(DeployArguments),
     /// Read a Cookie header on standard input and say, as JSON, whether its session is accepted and why not.
     Inspect(InspectArguments),
     /// Make a token, as the app would.
     Mint(MintArguments),
+    /// Swap back to what was deployed before.
+    Rollback(RollbackArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     /// The configuration.
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArguments {
+    /// The module.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) module: PathBuf,
+    /// Its SHA-256 in hexadecimal, or a file that holds it as `sha256sum` writes it.
+    #[arg(long, value_name = "HEX|FILE")]
+    pub(crate) sha256: String,
+    /// The filter's configuration. It is checked with the variables of this command's environment, which should be Envoy's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// How many versions to keep for going back, the new one among them.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) keep: u16,
+    /// Put the files in place for the first start of Envoy, which does not start without them.
+    #[arg(long)]
+    pub(crate) first: bool,
+    /// The admin page of an Envoy that reads the directory, such as `http://127.0.0.1:9901`; once for each of them.
+    #[arg(long, value_name = "URL", required_unless_present = "first", conflicts_with = "first")]
+    pub(crate) admin: Vec<String>,
+    #[command(flatten)]
+    pub(crate) at: WhereArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArguments {
+    /// The version; the one before the present one if not given.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<String>,
+    /// The admin page of an Envoy that reads the directory, such as `http://127.0.0.1:9901`; once for each of them.
+    #[arg(long, value_name = "URL", required = true)]
+    pub(crate) admin: Vec<String>,
+    #[command(flatten)]
+    pub(crate) at: WhereArguments,
+}
+
+/// Which filter.
+#[derive(Debug, Args)]
+pub(crate) struct WhereArguments {
+    /// The directory that Envoy watches.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// The filter's name in Envoy's configuration.
+    #[arg(long, default_value = "jwe_gate", value_parser = filter_name)]
+    pub(crate) name: String,
+    /// How long to wait, in seconds, for an Envoy to take it; as long again if it has to be taken back.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) timeout: u64,
+}
+
+/// It becomes part of file names and of Envoy's names of counters.
+fn filter_name(text: &str) -> Result<String, &'static str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.bytes().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("only letters, digits, _, - and ., and a letter or digit first")
+    }
 }
 
 #[derive(Debug, Args)]

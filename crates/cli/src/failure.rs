@@ -11,6 +11,14 @@ use jwe_gate_core::jwe::seal::SealError;
 /// Why a command could not do its work. Leads to exit status 2.
 #[derive(Debug)]
 pub(crate) enum Failure {
+    /// An Envoy's admin page does not answer as it should.
+    Admin(String, String),
+    /// An admin page is not named by an address like `http://127.0.0.1:9901`.
+    AdminUrl(String),
+    /// Somebody else is changing the directory.
+    Busy(PathBuf),
+    /// There is no checksum of the module.
+    Checksum(PathBuf),
     /// A `--claim` is not `name=value`.
     Claim(String),
     /// The configuration is refused.
@@ -23,6 +31,12 @@ pub(crate) enum Failure {
     Environment(String),
     /// A file, or standard input or output, cannot be used.
     Io(PathBuf, io::Error),
+    /// An Envoy has no such filter that it reads from a file.
+    NoFilter(String, String),
+    /// With `--first`, though there is a document.
+    NotFirst(PathBuf),
+    /// No such document has been kept.
+    NothingKept(PathBuf),
     /// The operating system has no random numbers to give.
     Randomness,
     /// No token can be made that way.
@@ -40,12 +54,19 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Admin(url, error) => write!(f, "{url}: does not answer: {error}"),
+            Self::AdminUrl(url) => write!(f, "--admin {url}: must be like http://127.0.0.1:9901"),
+            Self::Busy(path) => write!(f, "{}: somebody else is changing it", path.display()),
+            Self::Checksum(path) => write!(f, "{}: holds no SHA-256 of the module", path.display()),
             Self::Claim(name) => write!(f, "--claim {name}: must be name=value, the value in JSON"),
             Self::Config(path, error) => write!(f, "{}: {error}", path.display()),
             Self::CookieName(name) => write!(f, "--cookie {name}: is not a cookie name"),
             Self::Derive(error) => error.fmt(f),
             Self::Environment(name) => write!(f, "the environment variable {name} is not set, or is not Unicode"),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::NoFilter(url, name) => write!(f, "{url}: has no filter {name} that comes by discovery"),
+            Self::NotFirst(path) => write!(f, "{}: is there already; name the Envoys by --admin", path.display()),
+            Self::NothingKept(path) => write!(f, "{}: holds no such version", path.display()),
             Self::Randomness => f.write_str("the operating system has no random numbers to give"),
             Self::Seal(error) => error.fmt(f),
             Self::SecretEncoding(path) => write!(f, "{}: is not UTF-8", path.display()),

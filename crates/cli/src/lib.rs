@@ -1,10 +1,12 @@
-//! `jwe-gate`: looks into session tokens, mints them, and checks configurations.
+//! `jwe-gate`: looks into session tokens, mints them, checks configurations, and swaps the filter of running Envoys.
 //!
-//! Exit status: 0 for a good answer, 1 for a bad one, 2 when the question could not be asked. No command prints a
+//! Exit status: 0 for a good answer, 1 for a bad one, 2 when the question could not be asked; a swap that left Envoys
+//! different from each other, or from what they were, is 3. No command prints a
 //! secret, and none takes one as an argument, where every user of the machine could read it.
 
 mod arguments;
 mod check;
+mod deploy;
 mod failure;
 mod hints;
 mod inspect;
@@ -16,11 +18,15 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 
-fn main() -> ExitCode {
+/// Does what the arguments say, and returns the exit status.
+#[must_use]
+pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Deploy(arguments) => deploy::deploy(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Mint(arguments) => mint::run(&arguments),
+        Command::Rollback(arguments) => deploy::rollback(&arguments),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("jwe-gate: {failure}");

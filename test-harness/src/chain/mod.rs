@@ -204,7 +204,9 @@ fn tables(preset: &str) -> PathBuf {
     Path::new(&repository()).join("test-harness/vectors/schemas").join(file).with_extension("sql")
 }
 
-const AUTH_SECRET: &str = "the secret of the app behind the chain";
-const LOOKUP_SECRET: &str = "the secret of gate and lookup service";
+/// The secret of the app's sessions.
+pub const AUTH_SECRET: &str = "the secret of the app behind the chain";
+/// The secret of gate and lookup service.
+pub const LOOKUP_SECRET: &str = "the secret of gate and lookup service";
 const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(50);
