@@ -1,15 +1,18 @@
 # Each target is a script of the same name in scripts/, which installs what it needs and says how long its parts took.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test verify ci bench memory clean
+.PHONY: help setup build artifact demo test verify ci bench memory clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: ## install what demo and test need: Rust's wasm target, Envoy, Redis, Postgres
 	@scripts/setup test
 
 build: ## build the filter into dist/jwe_gate.wasm
 	@scripts/artefact
+
+artifact: ## all that is shipped: the filter, its checksum, bill of materials and OCI image, into dist/
+	@scripts/artefact dist
 
 demo: ## a real session through a real Envoy; keeps running, or with ONCE=1 ends after one round
 	@ONCE=$(ONCE) scripts/demo

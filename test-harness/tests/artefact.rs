@@ -1,4 +1,4 @@
-//! What the artefact asks of a proxy, what it offers, and how large it is.
+//! What the artefact asks of a proxy, what it offers, how large it is, and what it says about itself.
 //!
 //! The lists in `golden/` are written anew with `UPDATE_GOLDEN=1`; a change in them is to be looked at, since an import is
 //! something that a proxy may not have, and an export is a callback that every request pays for.
@@ -8,12 +8,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use jwe_gate_build_info::BuildInfo;
 use jwe_gate_test_harness::artefact;
 use jwe_gate_test_host::{exports, imports};
 use jwe_gate_test_parts::envoy::repository;
 
-/// A proxy compiles all of it in every worker, and a cluster pulls it over the network.
-const MOST_BYTES: usize = 1 << 20;
+/// The budget: a proxy compiles all of it, and a cluster pulls it over the network. The README names it, too.
+const MOST_BYTES: usize = 786_432;
 
 /// What a module of ABI 0.2.1 has besides callbacks.
 const ABI: [&str; 3] = ["_initialize", "memory", "proxy_abi_version_0_2_1"];
@@ -40,6 +41,25 @@ fn nothing_is_exported_but_what_is_kept_and_what_the_abi_needs() {
 fn the_artefact_stays_within_its_size() {
     let bytes = artefact::bytes().len();
     assert!(bytes <= MOST_BYTES, "{bytes} bytes, more than {MOST_BYTES}");
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    assert!(readme.contains("more than 786,432 bytes"), "the README names another budget than {MOST_BYTES}");
+}
+
+#[test]
+fn it_says_of_which_version_and_by_which_compiler_it_was_built() {
+    let info = BuildInfo::read(&artefact::bytes()).unwrap();
+    assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
+    assert!(info.tools.iter().any(|tool| tool.starts_with("rustc 1.")), "{:?}", info.tools);
+}
+
+#[test]
+fn nothing_in_it_depends_on_the_folders_in_which_it_was_built() {
+    let wasm = artefact::bytes();
+    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME")).unwrap();
+    for folder in [repository().canonicalize().unwrap(), PathBuf::from(home)] {
+        let name = folder.to_str().unwrap().as_bytes();
+        assert!(!wasm.windows(name.len()).any(|bytes| bytes == name), "{} is in it", folder.display());
+    }
 }
 
 /// Compares names with a file, or writes it.

@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Mint(MintArguments),
     /// Swap back to what was deployed before.
     Rollback(RollbackArguments),
+    /// Say which version a built filter is, of which commit, by which tools, and its checksum.
+    Version(VersionArguments),
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +145,12 @@ pub(crate) struct MintArguments {
     /// Print a Cookie header instead of the bare token, in chunks where the package would cut it.
     #[arg(long)]
     pub(crate) chunk: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VersionArguments {
+    /// The filter, a `.wasm` file; this program itself if not given.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Where the secret is. Never on the command line itself.

@@ -11,6 +11,7 @@ mod failure;
 mod hints;
 mod inspect;
 mod mint;
+mod version;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Mint(arguments) => mint::run(&arguments),
         Command::Rollback(arguments) => deploy::rollback(&arguments),
+        Command::Version(arguments) => version::run(&arguments),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("jwe-gate: {failure}");

@@ -1,16 +1,18 @@
-//! Drops the exports of the artefact that the filter does not use.
+//! Drops the exports of the artefact that the filter does not use, and writes into it what it is.
 //!
 //! The Rust SDK exports every callback of the ABI, and a proxy calls each callback that it finds, so unused
 //! ones cost every request a trip into the sandbox. No linker option takes them away: they are `#[no_mangle]`.
 //! This step runs after linking: it drops the callbacks that are not kept, and then whatever code, data and
 //! imports nothing else reaches.
+//!
+//! Version and commit are added here rather than compiled in, so that a commit alone compiles nothing anew.
 
 mod arguments;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use walrus::{ModuleConfig, passes};
+use walrus::{ModuleConfig, RawCustomSection, passes};
 
 pub use arguments::{Arguments, UsageError};
 
@@ -25,8 +27,10 @@ const ALLOCATOR: &str = "proxy_on_memory_allocate";
 pub struct Plan {
     /// The exports that must be in the result.
     pub keep: BTreeSet<String>,
-    /// Whether to leave out the `name` and `producers` sections.
+    /// Whether to leave out the names of functions.
     pub strip: bool,
+    /// Custom sections to add: text by name. One that is there already is replaced.
+    pub sections: BTreeMap<String, String>,
 }
 
 /// Why a module could not be trimmed.
@@ -57,7 +61,6 @@ impl std::error::Error for TrimError {}
 pub fn trim(wasm: &[u8], plan: &Plan) -> Result<Vec<u8>, TrimError> {
     let mut module = ModuleConfig::new()
         .generate_name_section(!plan.strip)
-        .generate_producers_section(!plan.strip)
         .parse(wasm)
         .map_err(|error| TrimError::InvalidModule(format!("{error:#}")))?;
 
@@ -73,6 +76,10 @@ pub fn trim(wasm: &[u8], plan: &Plan) -> Result<Vec<u8>, TrimError> {
         module.exports.delete(export);
     }
     passes::gc::run(&mut module);
+    for (name, text) in &plan.sections {
+        module.customs.remove_raw(name);
+        module.customs.add(RawCustomSection { name: name.clone(), data: text.clone().into_bytes() });
+    }
     Ok(module.emit_wasm())
 }
 

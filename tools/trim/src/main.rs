@@ -1,4 +1,4 @@
-//! `jwe-gate-trim IN.wasm OUT.wasm --keep NAME[,NAME...] [--strip]`: the step after linking, see the library.
+//! `jwe-gate-trim IN.wasm OUT.wasm --keep NAME[,NAME...] [--strip] [--section NAME=TEXT...]`: the step after linking, see the library.
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -30,7 +30,7 @@ fn filter() -> Vec<u8> {
 }
 
 fn keeping(names: &[&str]) -> Plan {
-    Plan { keep: names.iter().map(ToString::to_string).collect(), strip: false }
+    Plan { keep: names.iter().map(ToString::to_string).collect(), ..Plan::default() }
 }
 
 fn module(wasm: &[u8]) -> Module {
@@ -80,6 +80,19 @@ fn names_are_kept_unless_stripped() {
     assert!(module(&named).funcs.by_name("by_table").is_some());
     assert!(module(&stripped).funcs.by_name("by_table").is_none());
     assert!(stripped.len() < named.len());
+}
+
+#[test]
+fn sections_are_added_and_replaced() {
+    let stamped = |wasm: &[u8], version: &str| {
+        let sections = [("version".to_owned(), version.to_owned())].into();
+        trim(wasm, &Plan { sections, ..keeping(&["proxy_on_tick"]) }).unwrap()
+    };
+    let twice = stamped(&stamped(&filter(), "0.1.0"), "0.2.0");
+    assert_eq!(twice, stamped(&filter(), "0.2.0"));
+    let module = module(&twice);
+    let version = module.customs.iter().find(|(_, section)| section.name() == "version").unwrap().1;
+    assert_eq!(&*version.data(&walrus::IdsToIndices::default()), b"0.2.0");
 }
 
 #[test]

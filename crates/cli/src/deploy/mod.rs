@@ -20,6 +20,7 @@ use admin::Admin;
 use directory::{Directory, Kept};
 use document::Document;
 use module::Module;
+pub(crate) use module::hex;
 use swap::{Done, Swap};
 
 /// Puts a module and a configuration in place.
