@@ -67,6 +67,13 @@ impl Namespace {
         };
         format!("{}v1:{}:{table}:{kind}:{}", self.prefix, self.realm, key.name)
     }
+
+    /// The name of the claim on its lookup in Redis. A cluster places a name by what stands in its braces, where it has any;
+    /// no part of a record's name has. So both are on one node, as a script needs them.
+    #[must_use]
+    pub fn claim_name(&self, key: &RecordKey) -> String {
+        format!("{{{}}}:claim", self.name(key))
+    }
 }
 
 /// Short and made of characters that are harmless in key names; and not one that looks like a digest.

@@ -4,6 +4,7 @@
 //! a [`lookup::Lookup`] together from parts of their own and call the [`http::router`] without a network.
 #![forbid(unsafe_code)]
 
+mod batch;
 pub mod cache;
 pub mod clock;
 mod flight;

@@ -30,6 +30,28 @@ pub enum Layer {
     Redis,
 }
 
+/// What came of the wish to look something up while other services may be looking it up, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimResult {
+    /// Others were waited for in vain; it was looked up here as well.
+    Expired,
+    /// Another service looked it up, and its record was found.
+    Waited,
+    /// It was this service's to look up.
+    Won,
+}
+
+/// Why a question was given up without asking the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// Too many are being worked on.
+    Full,
+    /// Whoever asked has gone.
+    Gone,
+    /// Its time was over before its turn came.
+    Late,
+}
+
 /// Why a message was not answered at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
@@ -78,6 +100,11 @@ impl Metrics {
         self.counter(ANSWERS, &[("verdict", verdict), ("layer", layer.as_str())]).increment(1);
     }
 
+    /// One message was answered.
+    pub fn message(&self) {
+        self.counter(MESSAGES, &[]).increment(1);
+    }
+
     /// One message was not answered.
     pub fn rejected(&self, rejection: Rejection) {
         self.counter(REJECTED, &[("reason", rejection.as_str())]).increment(1);
@@ -93,9 +120,27 @@ impl Metrics {
         self.counter(REDIS_ERRORS, &[("cause", error.as_str())]).increment(1);
     }
 
-    /// One database query ended.
-    pub fn queried(&self, kind: &'static str, error: Option<&StoreError>, took: Duration) {
+    /// One lookup was claimed among services, or waited for.
+    pub fn claimed(&self, result: ClaimResult) {
+        self.counter(CLAIMS, &[("result", result.as_str())]).increment(1);
+    }
+
+    /// One question was given up.
+    pub fn shed(&self, reason: Shed) {
+        self.counter(SHED, &[("reason", reason.as_str())]).increment(1);
+    }
+
+    /// So many questions are being worked on.
+    pub fn working_on(&self, questions: usize) {
+        // Far below 2^52.
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
+        self.recorder.register_gauge(&key(WORKING_ON, &[]), &METADATA).set(questions as f64);
+    }
+
+    /// One database query for so many keys ended.
+    pub fn queried(&self, kind: &'static str, keys: usize, error: Option<&StoreError>, took: Duration) {
         let result = error.map_or("ok", StoreError::as_str);
+        self.counter(DATABASE_KEYS, &[("kind", kind)]).increment(u64::try_from(keys).unwrap_or(u64::MAX));
         self.counter(DATABASE_QUERIES, &[("kind", kind), ("result", result)]).increment(1);
         self.histogram(DATABASE_SECONDS, &[("kind", kind)]).record(took.as_secs_f64());
     }
@@ -112,6 +157,8 @@ impl Metrics {
         for (name, text) in DESCRIPTIONS {
             self.recorder.describe_counter(KeyName::from_const_str(name), None, (*text).into());
         }
+        let text = "Questions that are being worked on.";
+        self.recorder.describe_gauge(KeyName::from_const_str(WORKING_ON), None, text.into());
         let text = "How long database queries took.";
         self.recorder.describe_histogram(KeyName::from_const_str(DATABASE_SECONDS), None, text.into());
     }
@@ -131,6 +178,26 @@ impl Layer {
             Self::Memory => "memory",
             Self::None => "none",
             Self::Redis => "redis",
+        }
+    }
+}
+
+impl ClaimResult {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Waited => "waited",
+            Self::Won => "won",
+        }
+    }
+}
+
+impl Shed {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Gone => "gone",
+            Self::Late => "late",
         }
     }
 }
@@ -156,8 +223,13 @@ static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, 
 const ANSWERS: &str = "jwe_gate_lookup_answers_total";
 const REJECTED: &str = "jwe_gate_lookup_rejected_messages_total";
 const JOINED: &str = "jwe_gate_lookup_joined_questions_total";
+const CLAIMS: &str = "jwe_gate_lookup_claims_total";
+const SHED: &str = "jwe_gate_lookup_shed_questions_total";
+const WORKING_ON: &str = "jwe_gate_lookup_questions_under_way";
+const MESSAGES: &str = "jwe_gate_lookup_messages_total";
 const REDIS_ERRORS: &str = "jwe_gate_lookup_redis_errors_total";
 const DATABASE_QUERIES: &str = "jwe_gate_lookup_database_queries_total";
+const DATABASE_KEYS: &str = "jwe_gate_lookup_database_keys_total";
 const DATABASE_SECONDS: &str = "jwe_gate_lookup_database_seconds";
 const BUCKETS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
@@ -165,6 +237,10 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     (ANSWERS, "Questions answered, by what was found and where."),
     (REJECTED, "Messages that were not answered, by reason."),
     (JOINED, "Questions that joined a lookup under way."),
+    (CLAIMS, "Lookups claimed among services that share a Redis: won, waited for, or waited for in vain."),
+    (SHED, "Questions given up without asking the database, by reason."),
+    (MESSAGES, "Messages answered; each holds one question or more."),
+    (DATABASE_KEYS, "Keys that the database was asked for, by kind."),
     (REDIS_ERRORS, "Times that Redis was of no use, by cause; skipped means left alone after a failure."),
     (DATABASE_QUERIES, "Database queries, by kind of key and result."),
 ];

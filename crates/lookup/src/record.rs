@@ -4,12 +4,14 @@
 //! `as_of` the denial stays. In age: what an answer may promise is what *remains* of the limits.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use jwe_gate_contract::{Limits, Outcome, Reason};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::whole_ms;
+use crate::key::RecordKey;
 
 /// A verdict of the database. The limits count from when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +62,9 @@ pub struct Freshness {
     pub stale: Duration,
     /// After `positive`, used this much longer while asking fails.
     pub hard: Duration,
+    /// By how many per cent, at most, the limits of a record are shortened, so that what was read in one burst does not
+    /// have to be read again in one.
+    pub spread: u8,
 }
 
 impl Record {
@@ -128,6 +133,24 @@ impl Held {
 }
 
 impl Freshness {
+    /// As it holds for one key: shortened by a part of the spread that is always the same for that key. So its denial still
+    /// outlasts its positive of before.
+    #[must_use]
+    pub fn of_key(self, key: &RecordKey) -> Self {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        // In thousandths of a per cent.
+        let share = u32::try_from(hasher.finish() % 1000).unwrap_or(0) * u32::from(self.spread);
+        let shortened = |limit: Duration| limit.saturating_sub(limit * share / 100_000);
+        Self {
+            positive: shortened(self.positive),
+            negative: shortened(self.negative),
+            stale: shortened(self.stale),
+            hard: shortened(self.hard),
+            spread: 0,
+        }
+    }
+
     /// The limits of a positive verdict. A session's own end bounds all of them.
     #[must_use]
     pub fn of_known(&self, ends_in_ms: Option<u64>) -> Limits {
@@ -156,6 +179,8 @@ impl Freshness {
 
 #[cfg(test)]
 mod tests {
+    use jwe_gate_contract::Kind;
+
     use super::*;
 
     const FRESHNESS: Freshness = Freshness {
@@ -163,6 +188,7 @@ mod tests {
         negative: Duration::from_secs(10),
         stale: Duration::from_mins(1),
         hard: Duration::from_hours(1),
+        spread: 10,
     };
 
     fn allow(as_of_ms: u64) -> Record {
@@ -205,5 +231,27 @@ mod tests {
         assert_eq!(FRESHNESS.of_denied(Reason::UnknownUser).hard_ms, FRESHNESS.of_known(None).hard_ms);
         let session = FRESHNESS.of_denied(Reason::UnknownSession);
         assert_eq!(session, Limits { fresh_ms: 10_000, stale_ms: 10_000, hard_ms: 10_000 });
+    }
+
+    #[test]
+    fn the_limits_of_a_burst_are_spread_over_a_tenth_and_never_lengthened() {
+        let of = |number: u32| FRESHNESS.of_key(&RecordKey::new(Kind::Subject, &number.to_string()));
+        let mut fresh: Vec<_> = (0..1_000).map(|number| of(number).of_known(None).fresh_ms).collect();
+        fresh.sort_unstable();
+        assert!(fresh[0] >= 540_000 && fresh[999] <= 600_000);
+        // No more than about a twentieth of them within any twentieth of that.
+        assert!((0..900).all(|first| fresh[first + 100] - fresh[first] > 3_000), "{fresh:?}");
+        let end = FRESHNESS.of_key(&RecordKey::new(Kind::Opaque, "7")).of_known(Some(5));
+        assert_eq!(end, Limits { fresh_ms: 5, stale_ms: 5, hard_ms: 5 });
+    }
+
+    #[test]
+    fn one_key_is_always_shortened_by_the_same_so_that_its_denial_outlasts_its_positive() {
+        for number in 0..1_000 {
+            let freshness = FRESHNESS.of_key(&RecordKey::new(Kind::Subject, &number.to_string()));
+            let (known, denied) = (freshness.of_known(None), freshness.of_denied(Reason::UnknownUser));
+            assert_eq!(known.hard_ms, denied.hard_ms);
+            assert!(known.fresh_ms <= known.stale_ms && known.stale_ms <= known.hard_ms);
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Puts the parts together and serves them.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -10,7 +9,7 @@ use crate::cache::{MemoryCache, RedisCache, SharedCache};
 use crate::clock::Clock;
 use crate::http::{Readiness, Service, router};
 use crate::key::Namespace;
-use crate::lookup::{Lookup, Parts};
+use crate::lookup::{Load, Lookup, Parts};
 use crate::metrics::Metrics;
 use crate::settings::{Settings, Users};
 use crate::store::{PostgresStore, SqliteStore, StoreError, UserStore};
@@ -24,22 +23,17 @@ pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
     let (users, sessions) = (settings.schema.user_label(), settings.schema.session_label());
     let namespace = Namespace::new(&settings.prefix, &settings.realm, &users, &sessions);
     let shared = settings.redis.map(|redis| -> Arc<dyn SharedCache> {
-        Arc::new(RedisCache::new(redis.server, namespace, redis.timeout, clock.clone()))
+        let claim = settings.users.timeout().saturating_add(AFTER_A_QUERY);
+        Arc::new(RedisCache::new(redis.server, namespace, redis.timeout, claim, clock.clone()))
     });
+    let load = Load { questions: settings.questions, queries: settings.users.queries() };
     let store: Arc<dyn UserStore> = match settings.users {
         Users::Embedded { path, seeds } => Arc::new(embedded(&path, &seeds).await?),
         Users::Postgres(it) => Arc::new(PostgresStore::new(it.server, it.size, settings.schema, it.timeout)),
     };
     let memory = MemoryCache::new(MEMORY_RECORDS);
-    let parts = Parts {
-        store,
-        shared,
-        memory,
-        freshness: settings.freshness,
-        metrics: Arc::clone(&metrics),
-        clock,
-        failing: AtomicBool::default(),
-    };
+    let parts =
+        Parts { store, shared, memory, freshness: settings.freshness, load, metrics: Arc::clone(&metrics), clock };
     Ok(Service {
         secret: settings.secret,
         realm: settings.realm.into(),
@@ -102,6 +96,8 @@ async fn become_ready(lookup: Lookup, readiness: Readiness) {
     tracing::info!("ready");
 }
 
+/// How long a claim on a lookup outlasts the query, for what it finds to be written.
+const AFTER_A_QUERY: Duration = Duration::from_millis(250);
 const MEMORY_RECORDS: u64 = 50_000;
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 const LONGEST_DRAIN: Duration = Duration::from_secs(10);

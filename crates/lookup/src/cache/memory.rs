@@ -1,4 +1,6 @@
 //! The cache inside the process: small, bounded, and never behind what was put into it.
+//!
+//! Denials have a place of their own, so that any number of unknown users never pushes out the known ones.
 
 use std::time::{Duration, Instant};
 
@@ -11,28 +13,54 @@ use crate::record::Held;
 
 /// A bounded map of records, where an older one never replaces a newer one.
 pub struct MemoryCache {
-    records: Cache<RecordKey, Held>,
+    positives: Cache<RecordKey, Held>,
+    denials: Cache<RecordKey, Held>,
 }
 
 impl MemoryCache {
-    /// Holds at most about `capacity` records.
+    /// Holds at most about `capacity` positives, and a quarter as many denials.
     #[must_use]
     pub fn new(capacity: u64) -> Self {
-        Self { records: Cache::builder().max_capacity(capacity).expire_after(HardLimit).build() }
+        let sized = |capacity| Cache::builder().max_capacity(capacity).expire_after(HardLimit).build();
+        Self { positives: sized(capacity), denials: sized(capacity / 4) }
     }
 
     /// The record, if it may still be used at all.
     #[must_use]
     pub fn find(&self, key: &RecordKey, now: Instant) -> Option<Held> {
-        self.records.get(key).filter(|held| held.remaining(now).hard_ms > 0)
+        self.newest(key).filter(|held| held.remaining(now).hard_ms > 0)
     }
 
     /// Puts a record, unless there is one that it does not replace.
-    pub fn put(&self, key: RecordKey, new: Held) {
-        self.records.entry(key).and_compute_with(|old| match old {
-            Some(old) if !new.record.replaces(&old.value().record) => Op::Nop,
-            _ => Op::Put(new),
+    pub fn put(&self, key: &RecordKey, new: Held) {
+        // Under the lock of the key's denial, whichever it is that is put: nothing comes between the look and the change.
+        self.denials.entry(key.clone()).and_compute_with(|denial| {
+            let denial = denial.map(moka::Entry::into_value);
+            let old = newer(denial, self.positives.get(key));
+            if old.is_some_and(|old| !new.record.replaces(&old.record)) {
+                return Op::Nop;
+            }
+            // The old one goes before the new one comes, lest it stand alone again once the new one is evicted.
+            if new.record.is_denial() {
+                self.positives.invalidate(key);
+                Op::Put(new)
+            } else {
+                self.positives.insert(key.clone(), new);
+                Op::Remove
+            }
         });
+    }
+
+    fn newest(&self, key: &RecordKey) -> Option<Held> {
+        newer(self.denials.get(key), self.positives.get(key))
+    }
+}
+
+fn newer(denial: Option<Held>, positive: Option<Held>) -> Option<Held> {
+    match (denial, positive) {
+        (Some(denial), Some(positive)) if positive.record.replaces(&denial.record) => Some(positive),
+        (None, positive) => positive,
+        (denial, _) => denial,
     }
 }
 
@@ -62,30 +90,69 @@ mod tests {
     use super::*;
     use crate::record::{Record, Verdict};
 
+    const DENY: Verdict = Verdict::Deny { reason: Reason::UnknownUser };
+
     fn held(verdict: Verdict, as_of_ms: u64, since: Instant) -> Held {
         let limits = Limits { fresh_ms: 1_000, stale_ms: 1_000, hard_ms: 60_000 };
         Held { record: Record { verdict, as_of_ms, limits }, since }
     }
 
+    fn allow(user: &str) -> Verdict {
+        Verdict::Allow { user: user.into() }
+    }
+
+    fn key(user: &str) -> RecordKey {
+        RecordKey::new(Kind::Subject, user)
+    }
+
     #[test]
     fn a_late_positive_does_not_undo_a_denial_and_the_hard_limit_ends_both() {
-        let (cache, key, now) = (MemoryCache::new(10), RecordKey::new(Kind::Subject, "7"), Instant::now());
-        let deny = Verdict::Deny { reason: Reason::UnknownUser };
-        cache.put(key.clone(), held(deny.clone(), 5, now));
-        cache.put(key.clone(), held(Verdict::Allow { user: "7".into() }, 5, now));
-        cache.put(key.clone(), held(Verdict::Allow { user: "7".into() }, 4, now));
-        assert_eq!(cache.find(&key, now).unwrap().record.verdict, deny);
+        let (cache, key, now) = (MemoryCache::new(10), key("7"), Instant::now());
+        cache.put(&key, held(DENY, 5, now));
+        cache.put(&key, held(allow("7"), 5, now));
+        cache.put(&key, held(allow("7"), 4, now));
+        assert_eq!(cache.find(&key, now).unwrap().record.verdict, DENY);
         assert!(cache.find(&key, now + Duration::from_mins(1)).is_none());
+    }
+
+    #[test]
+    fn of_two_verdicts_on_one_key_only_the_newest_is_kept_at_all() {
+        let (cache, key, now) = (MemoryCache::new(10), key("7"), Instant::now());
+        cache.put(&key, held(allow("7"), 1, now));
+        cache.put(&key, held(DENY, 2, now));
+        assert!(cache.positives.get(&key).is_none() && cache.denials.get(&key).is_some());
+        cache.put(&key, held(allow("7"), 1, now));
+        assert!(cache.positives.get(&key).is_none());
+        cache.put(&key, held(allow("7"), 3, now));
+        assert!(cache.positives.get(&key).is_some() && cache.denials.get(&key).is_none());
+        cache.put(&key, held(DENY, 2, now));
+        assert_eq!(cache.find(&key, now).unwrap().record.verdict, allow("7"));
     }
 
     #[test]
     fn its_size_is_bounded() {
         let (cache, now) = (MemoryCache::new(100), Instant::now());
         for number in 0..1_000 {
-            let key = RecordKey::new(Kind::Subject, &number.to_string());
-            cache.put(key, held(Verdict::Allow { user: number.to_string() }, 1, now));
+            let number = number.to_string();
+            cache.put(&key(&number), held(allow(&number), 1, now));
         }
-        cache.records.run_pending_tasks();
-        assert!(cache.records.entry_count() <= 100);
+        cache.positives.run_pending_tasks();
+        assert!(cache.positives.entry_count() <= 100);
+    }
+
+    #[test]
+    fn any_number_of_denials_leaves_the_known_users_where_they_are() {
+        let (cache, now) = (MemoryCache::new(100), Instant::now());
+        let known: Vec<_> = (0..50).map(|number| key(&number.to_string())).collect();
+        for key in &known {
+            cache.put(key, held(allow("7"), 1, now));
+        }
+        for number in 1_000..11_000 {
+            cache.put(&key(&number.to_string()), held(DENY, 1, now));
+        }
+        cache.positives.run_pending_tasks();
+        cache.denials.run_pending_tasks();
+        assert!(cache.denials.entry_count() <= 25);
+        assert!(known.iter().all(|key| cache.find(key, now).is_some()));
     }
 }

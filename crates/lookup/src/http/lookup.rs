@@ -45,6 +45,7 @@ impl Service {
 
     async fn reply(&self, question: LookupQuestion) -> Response {
         let answers = self.answer(question).await;
+        self.metrics.message();
         let Ok(body) = serde_json::to_vec(&LookupAnswer { version: VERSION, answers }) else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };

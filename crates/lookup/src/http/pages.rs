@@ -17,5 +17,6 @@ pub(super) async fn ready(State(service): State<Service>) -> StatusCode {
 }
 
 pub(super) async fn metrics(State(service): State<Service>) -> impl IntoResponse {
+    service.metrics.working_on(service.lookup.under_way());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], service.metrics.render())
 }

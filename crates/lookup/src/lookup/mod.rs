@@ -2,25 +2,34 @@
 //!
 //! Fresh records answer. When the database cannot be asked, any record within its hard limit answers, with nothing
 //! promised beyond that; denials too, so that an outage re-admits nobody. Without a record nothing is concluded.
+//!
+//! This file is about whoever asks: what is there is answered, what is under way is waited for, and the rest departs. A
+//! bounded number of questions is worked on; one more is not.
+
+mod shared;
+mod store;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use jwe_gate_contract::{Cause, Kind, Outcome, Reason};
+use jwe_gate_contract::{Cause, Kind, Outcome};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
-use crate::cache::{MemoryCache, SharedCache};
+use crate::batch::Batches;
+use crate::cache::{MemoryCache, SharedCache, Ticket};
 use crate::clock::Clock;
 use crate::flight::{Flight, Flights, Seat};
 use crate::key::RecordKey;
-use crate::metrics::{Layer, Metrics};
-use crate::record::{Freshness, Held, Record, Verdict};
-use crate::store::{Finding, Reading, StoreError, UserStore};
+use crate::metrics::{Layer, Metrics, Shed};
+use crate::record::{Freshness, Held};
+use crate::store::{StoreError, UserStore};
 
 /// Answers what is known about keys.
 #[derive(Clone)]
 pub struct Lookup {
-    parts: Arc<Parts>,
+    works: Arc<Works>,
     flights: Arc<Flights<RecordKey, Landed>>,
 }
 
@@ -34,12 +43,21 @@ pub struct Parts {
     pub memory: MemoryCache,
     /// How long verdicts may be used.
     pub freshness: Freshness,
+    /// What is worked on at once.
+    pub load: Load,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The clock that ages are measured by.
     pub clock: Clock,
-    /// Whether the last query failed, so that the log tells of changes and not of every query.
-    pub failing: AtomicBool,
+}
+
+/// What is worked on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Questions, at most, that the process's own cache does not answer.
+    pub questions: usize,
+    /// Database queries of each kind, at most.
+    pub queries: usize,
 }
 
 /// One thing to look up.
@@ -53,6 +71,17 @@ pub struct Wanted {
     pub issued_at_ms: Option<u64>,
 }
 
+/// The parts, and what is under way among them.
+struct Works {
+    parts: Parts,
+    /// One for each question that is worked on.
+    places: Arc<Semaphore>,
+    users: Arc<Batches<Departure>>,
+    sessions: Arc<Batches<Departure>>,
+    /// Whether the last query failed, so that the log tells of changes and not of every query.
+    is_failing: AtomicBool,
+}
+
 /// What a flight brings home.
 #[derive(Clone)]
 enum Landed {
@@ -60,10 +89,12 @@ enum Landed {
     Failed(Cause),
 }
 
-/// An answer that is there, or one that is on its way.
+/// An answer that is there, one that is on its way, or none.
 enum Pending {
     Now(Held),
-    Soon(Seat<Landed>),
+    Refused,
+    /// Whoever joined a flight holds a place; whoever started one has given it to the flight.
+    Soon(Seat<Landed>, Option<OwnedSemaphorePermit>),
 }
 
 /// A flight together with what it is for; the text of the key goes no further than the database.
@@ -71,13 +102,20 @@ struct Departure {
     flight: Flight<RecordKey, Landed>,
     key: String,
     issued_at_ms: Option<u64>,
+    /// What its lookup was claimed with among the services, if it was.
+    ticket: Option<Ticket>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Lookup {
     /// A lookup made of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), flights: Arc::new(Flights::new()) }
+        let batches = || Arc::new(Batches::new(parts.load.queries));
+        let (users, sessions) = (batches(), batches());
+        let places = Arc::new(Semaphore::new(parts.load.questions));
+        let works = Works { parts, places, users, sessions, is_failing: AtomicBool::default() };
+        Self { works: Arc::new(works), flights: Arc::new(Flights::new()) }
     }
 
     /// Whether the database's tables have been read; tries to, if not.
@@ -85,199 +123,85 @@ impl Lookup {
     /// # Errors
     /// When they cannot be.
     pub async fn prepare(&self) -> Result<(), StoreError> {
-        self.parts.store.prepare().await
+        self.works.parts.store.prepare().await
     }
 
-    /// Answers each of `wanted`, in order, within `patience`.
+    /// How many questions are being worked on.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.works.parts.load.questions.saturating_sub(self.works.places.available_permits())
+    }
+
+    /// Answers each of `wanted`, in order, within `patience`. Dropped before that, it leaves nothing to be done for it.
     pub async fn answer(&self, wanted: Vec<Wanted>, patience: Duration) -> Vec<Outcome> {
-        let deadline = tokio::time::Instant::now() + patience;
-        let pending = self.depart(wanted, patience);
+        let deadline = Instant::now() + patience;
+        let pending = self.depart(wanted, deadline);
         let mut outcomes = Vec::with_capacity(pending.len());
         for (key, pending) in pending {
             let (outcome, layer) = match pending {
-                Pending::Now(held) => (held.outcome(self.parts.clock.now()), Layer::Memory),
-                Pending::Soon(seat) => {
+                Pending::Now(held) => (held.outcome(self.works.parts.clock.now()), Layer::Memory),
+                Pending::Refused => self.works.conclude(&key, Landed::Failed(Cause::Unavailable)),
+                Pending::Soon(seat, _place) => {
                     let landed = tokio::time::timeout_at(deadline, seat.landed()).await;
                     let landed = landed.unwrap_or(Some(Landed::Failed(Cause::Late)));
-                    self.parts.conclude(&key, landed.unwrap_or(Landed::Failed(Cause::Unavailable)))
+                    self.works.conclude(&key, landed.unwrap_or(Landed::Failed(Cause::Unavailable)))
                 }
             };
-            self.parts.metrics.answered(&outcome, layer);
+            self.works.parts.metrics.answered(&outcome, layer);
             outcomes.push(outcome);
         }
         outcomes
     }
 
     /// Finds what is there, boards what is under way, and starts one flight for the rest.
-    fn depart(&self, wanted: Vec<Wanted>, patience: Duration) -> Vec<(RecordKey, Pending)> {
-        let now = self.parts.clock.now();
+    fn depart(&self, wanted: Vec<Wanted>, deadline: Instant) -> Vec<(RecordKey, Pending)> {
+        let parts = &self.works.parts;
+        let now = parts.clock.now();
         let (mut pending, mut departures) = (Vec::with_capacity(wanted.len()), Vec::new());
         for Wanted { kind, key: text, issued_at_ms } in wanted {
             let key = RecordKey::new(kind, &text);
             let usable = |held: &Held| held.is_fresh(now) && held.record.speaks_of(issued_at_ms);
-            if let Some(held) = self.parts.memory.find(&key, now).filter(usable) {
+            if let Some(held) = parts.memory.find(&key, now).filter(usable) {
                 pending.push((key, Pending::Now(held)));
                 continue;
             }
-            let (seat, flight) = self.flights.board(&key);
-            match flight {
-                Some(flight) => departures.push(Departure { flight, key: text, issued_at_ms }),
-                None => self.parts.metrics.joined(),
-            }
-            pending.push((key, Pending::Soon(seat)));
+            let Ok(place) = Arc::clone(&self.works.places).try_acquire_owned() else {
+                parts.metrics.shed(Shed::Full);
+                pending.push((key, Pending::Refused));
+                continue;
+            };
+            let (seat, flight) = self.flights.board(&key, deadline);
+            let Some(flight) = flight else {
+                parts.metrics.joined();
+                pending.push((key, Pending::Soon(seat, Some(place))));
+                continue;
+            };
+            departures.push(Departure { flight, key: text, issued_at_ms, ticket: None, _place: place });
+            pending.push((key, Pending::Soon(seat, None)));
         }
         if !departures.is_empty() {
-            let parts = Arc::clone(&self.parts);
             // A task of its own: whoever asked may go away, and others may have boarded.
-            tokio::spawn(async move { parts.fly(departures, patience).await });
+            tokio::spawn(Arc::clone(&self.works).fly(departures, deadline));
         }
         pending
     }
 }
 
-impl Parts {
-    async fn fly(&self, departures: Vec<Departure>, patience: Duration) {
-        let missing = self.land_from_shared(departures, patience).await;
-        let (users, sessions): (Vec<_>, Vec<_>) =
-            missing.into_iter().partition(|departure| departure.flight.key().kind() == Kind::Subject);
-        tokio::join!(self.land_from_store(Kind::Subject, users), self.land_from_store(Kind::Opaque, sessions));
-    }
-
-    /// Lands what the shared cache has fresh, and gives back the rest.
-    async fn land_from_shared(&self, departures: Vec<Departure>, patience: Duration) -> Vec<Departure> {
-        let Some(shared) = &self.shared else { return departures };
-        let keys: Vec<_> = departures.iter().map(|departure| departure.flight.key().clone()).collect();
-        let patience = (patience / SHARE_OF_SHARED).max(LEAST_FOR_SHARED);
-        let found = match shared.read(&keys, patience).await {
-            Ok(found) => found,
-            Err(error) => {
-                self.metrics.cache_failed(error);
-                return departures;
-            }
-        };
-        let now = self.clock.now();
-        let mut missing = Vec::new();
-        for (departure, held) in departures.into_iter().zip(found) {
-            let Some(held) = held else {
-                missing.push(departure);
-                continue;
-            };
-            // Kept even when it is no longer fresh: it may be the last resort.
-            self.memory.put(departure.flight.key().clone(), held.clone());
-            // Redis may have missed what this process has read since, such as a denial.
-            let is_newest = self.newer(departure.flight.key(), &held, now).is_none();
-            if is_newest && held.is_fresh(now) && held.record.speaks_of(departure.issued_at_ms) {
-                departure.flight.land(Landed::Found(held, Layer::Redis));
-            } else {
-                missing.push(departure);
-            }
-        }
-        missing
-    }
-
-    async fn land_from_store(&self, kind: Kind, departures: Vec<Departure>) {
-        if departures.is_empty() {
-            return;
-        }
-        let keys: Vec<_> = departures.iter().map(|departure| departure.key.clone()).collect();
-        let asked = self.clock.now();
-        match self.ask_store(kind, &keys).await {
-            Err(error) => {
-                let cause = cause(&error);
-                for departure in departures {
-                    departure.flight.land(Landed::Failed(cause));
-                }
-            }
-            Ok(reading) => {
-                let mut records = Vec::with_capacity(departures.len());
-                for (departure, finding) in departures.into_iter().zip(reading.findings) {
-                    let held = Held { record: self.record(kind, reading.as_of_ms, finding), since: asked };
-                    let key = departure.flight.key().clone();
-                    self.memory.put(key.clone(), held.clone());
-                    records.push((key, held.clone()));
-                    // Another flight may have read later and landed sooner.
-                    let newer = self.newer(departure.flight.key(), &held, asked);
-                    let held = newer.filter(|newer| newer.is_fresh(asked)).unwrap_or(held);
-                    departure.flight.land(Landed::Found(held, Layer::Database));
-                }
-                // After the landing: nobody waits for it.
-                self.write_back(&records).await;
-            }
-        }
-    }
-
-    async fn ask_store(&self, kind: Kind, keys: &[String]) -> Result<Reading, StoreError> {
-        let start = Instant::now();
-        let (name, result) = match kind {
-            Kind::Opaque => ("opaque", self.store.sessions(keys).await),
-            Kind::Subject => ("subject", self.store.users(keys).await),
-        };
-        self.metrics.queried(name, result.as_ref().err(), start.elapsed());
-        self.tell(result.as_ref().err());
-        result
-    }
-
-    fn tell(&self, error: Option<&StoreError>) {
-        if error == Some(&StoreError::NoSessions) {
-            return;
-        }
-        let failed = self.failing.swap(error.is_some(), Ordering::Relaxed);
-        match error {
-            Some(error) if !failed => tracing::error!(%error, "lookups fail; answering from records only"),
-            None if failed => tracing::info!("lookups work again"),
-            _ => {}
-        }
-    }
-
-    async fn write_back(&self, records: &[(RecordKey, Held)]) {
-        let Some(shared) = &self.shared else { return };
-        if let Err(error) = shared.write(records).await {
-            self.metrics.cache_failed(error);
-        }
-    }
-
-    fn record(&self, kind: Kind, as_of_ms: u64, finding: Finding) -> Record {
-        let denied = match kind {
-            Kind::Opaque => Reason::UnknownSession,
-            Kind::Subject => Reason::UnknownUser,
-        };
-        match finding {
-            Finding::Known { user, ends_in_ms } => {
-                Record { verdict: Verdict::Allow { user }, as_of_ms, limits: self.freshness.of_known(ends_in_ms) }
-            }
-            Finding::Unknown => {
-                Record { verdict: Verdict::Deny { reason: denied }, as_of_ms, limits: self.freshness.of_denied(denied) }
-            }
-        }
-    }
-
-    /// What this process knows better than `held`, fresh or not.
-    fn newer(&self, key: &RecordKey, held: &Held, now: Instant) -> Option<Held> {
-        self.memory.find(key, now).filter(|known| known.record.replaces(&held.record))
-    }
-
+impl Works {
     fn conclude(&self, key: &RecordKey, landed: Landed) -> (Outcome, Layer) {
-        let now = self.clock.now();
+        let now = self.parts.clock.now();
         match landed {
             Landed::Found(held, layer) => (held.outcome(now), layer),
             Landed::Failed(cause) => {
-                let record = self.memory.find(key, now).filter(|_| cause != Cause::Unsupported);
+                let record = self.parts.memory.find(key, now).filter(|_| cause != Cause::Unsupported);
                 let last_resort = record.and_then(|held| held.last_resort(now));
                 last_resort.map_or((Outcome::Failed { cause }, Layer::None), |outcome| (outcome, Layer::LastResort))
             }
         }
     }
-}
 
-fn cause(error: &StoreError) -> Cause {
-    match error {
-        StoreError::NoSessions => Cause::Unsupported,
-        _ => Cause::Unavailable,
+    /// What this process knows better than `held`, fresh or not.
+    fn newer(&self, key: &RecordKey, held: &Held, now: std::time::Instant) -> Option<Held> {
+        self.parts.memory.find(key, now).filter(|known| known.record.replaces(&held.record))
     }
 }
-
-/// The shared cache gets this part of the time there is, so that a silent one leaves enough for the database.
-const SHARE_OF_SHARED: u32 = 3;
-
-/// But not so little that it would seem to fail because somebody asked in a hurry.
-const LEAST_FOR_SHARED: Duration = Duration::from_millis(50);

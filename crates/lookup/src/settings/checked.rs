@@ -9,8 +9,7 @@ use std::time::Duration;
 use jwe_gate_contract::LookupSecret;
 use tracing::Level;
 
-use super::servers::{PostgresSettings, RedisSettings};
-use super::{Flags, Problem, SettingsError, Variables};
+use super::{Flags, PostgresSettings, Problem, RedisSettings, SettingsError, Variables};
 use crate::record::Freshness;
 use crate::schema::{Preset, Schema};
 
@@ -32,6 +31,8 @@ pub struct Settings {
     pub prefix: String,
     /// How long verdicts may be used.
     pub freshness: Freshness,
+    /// Questions that are worked on at once, at most.
+    pub questions: usize,
     /// How much is logged.
     pub log: LogLevel,
 }
@@ -66,11 +67,33 @@ impl Settings {
             realm: realm(&reader)?,
             schema: schema(&flags, &reader)?,
             redis: redis(&flags, &reader)?,
-            prefix: reader.text("REDIS_KEY_PREFIX").unwrap_or_else(|| "auth:".into()),
+            prefix: prefix(&reader)?,
             freshness: freshness(&reader)?,
+            questions: questions(&reader)?,
             log: log(&reader)?,
             users: users(flags, &reader)?,
         })
+    }
+}
+
+impl Users {
+    /// How long one query takes at most.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        match self {
+            // A file answers or fails; nothing else waits for it.
+            Self::Embedded { .. } => Duration::ZERO,
+            Self::Postgres(it) => it.timeout,
+        }
+    }
+
+    /// How many queries of a kind are under way at once, at most.
+    #[must_use]
+    pub fn queries(&self) -> usize {
+        match self {
+            Self::Embedded { .. } => 1,
+            Self::Postgres(it) => usize::try_from(it.size).unwrap_or(1),
+        }
     }
 }
 
@@ -126,6 +149,21 @@ fn schema(flags: &Flags, reader: &Reader<'_>) -> Result<Schema, SettingsError> {
     Ok(schema)
 }
 
+/// Braces would decide which node of a cluster a key is on.
+fn prefix(reader: &Reader<'_>) -> Result<String, SettingsError> {
+    let value = reader.text("REDIS_KEY_PREFIX").unwrap_or_else(|| "auth:".into());
+    if value.contains(['{', '}']) {
+        return Err(Problem::Value { value, expected: "free of { and }" }.of("REDIS_KEY_PREFIX"));
+    }
+    Ok(value)
+}
+
+fn questions(reader: &Reader<'_>) -> Result<usize, SettingsError> {
+    let range = 256..=1_000_000;
+    let number = reader.number("MAX_QUESTIONS", range, 20_000, "a number from 256 to 1000000")?;
+    Ok(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
 /// One process with one file has no use for a shared cache.
 fn redis(flags: &Flags, reader: &Reader<'_>) -> Result<Option<RedisSettings>, SettingsError> {
     if flags.embedded.is_some() { Ok(None) } else { RedisSettings::read(reader) }
@@ -138,7 +176,8 @@ fn freshness(reader: &Reader<'_>) -> Result<Freshness, SettingsError> {
         return Err(Problem::Value { value: hard.as_secs().to_string(), expected }.of("CACHE_HARD_SECONDS"));
     }
     let positive = seconds(reader, "REDIS_CACHE_TTL", 600)?;
-    Ok(Freshness { positive, negative: seconds(reader, "NEGATIVE_CACHE_TTL", 10)?, stale, hard })
+    let negative = seconds(reader, "NEGATIVE_CACHE_TTL", 10)?;
+    Ok(Freshness { positive, negative, stale, hard, spread: SPREAD })
 }
 
 fn users(flags: Flags, reader: &Reader<'_>) -> Result<Users, SettingsError> {
@@ -175,6 +214,14 @@ impl Reader<'_> {
         (self.variables)(variable).filter(|value| !value.is_empty())
     }
 
+    pub(super) fn is_true(&self, variable: &'static str) -> Result<bool, SettingsError> {
+        match self.text(variable).as_deref() {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(other) => Err(Problem::Value { value: other.to_owned(), expected: "true or false" }.of(variable)),
+        }
+    }
+
     pub(super) fn has_any(&self, variables: &[&'static str]) -> bool {
         variables.iter().any(|variable| self.text(variable).is_some())
     }
@@ -208,3 +255,6 @@ impl Reader<'_> {
         }
     }
 }
+
+/// Enough that a burst does not come back as one, and little against what was asked for.
+const SPREAD: u8 = 10;

@@ -37,7 +37,12 @@ Variables:
   SCHEMA                   pg-adapter, prisma, drizzle or better-auth
   USER_TABLE, USER_ID_FIELD   a table and column of one's own [default: users, id]
   REDIS_URL                redis://:password@host:port or rediss://...; without Redis there is no shared cache
-  REDIS_HOST, _PORT, _PASSWORD   the same in parts
+  REDIS_HOST, _PORT        the same in parts
+  REDIS_CLUSTER_NODES      host:port,... of a Redis Cluster
+  REDIS_SENTINELS          host:port,... of sentinels, with the name that they know in REDIS_SENTINEL_MASTER
+  REDIS_SENTINEL_USERNAME, _PASSWORD   towards the sentinels
+  REDIS_USERNAME, _PASSWORD   towards Redis, unless there is a URL
+  REDIS_TLS                true: TLS, unless there is a URL [default: false]
   REDIS_TIMEOUT            milliseconds for one request [default: 1000]
   REDIS_TLS_CA             a PEM file with the authority to trust
   REDIS_KEY_PREFIX         [default: auth:]
@@ -45,4 +50,5 @@ Variables:
   NEGATIVE_CACHE_TTL       seconds that an unknown one is [default: 10]
   CACHE_STALE_SECONDS      used that much longer while being asked again [default: 60]
   CACHE_HARD_SECONDS       used that much longer while asking fails [default: 3600]
+  MAX_QUESTIONS            worked on at once; those beyond fail at once [default: 20000]
   LOG                      error, warn, info or debug [default: info]";

@@ -7,12 +7,14 @@
 mod checked;
 mod error;
 mod flags;
-mod servers;
+mod postgres;
+mod redis;
 
 pub use checked::{LogLevel, Settings, Users};
 pub use error::{Problem, SettingsError};
 pub use flags::Flags;
-pub use servers::{PostgresSettings, RedisSettings};
+pub use postgres::PostgresSettings;
+pub use redis::RedisSettings;
 
 /// Environment variables, by name.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;

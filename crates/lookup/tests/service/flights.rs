@@ -1,7 +1,6 @@
 //! Many who ask at once, and some who go away.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,9 +13,21 @@ use tokio::sync::Semaphore;
 use crate::support::{World, assert_allows, eventually, postgres, schema, store, users_with_id};
 
 /// Knows everybody, and answers when it is let.
-struct Gated {
-    gate: Arc<Semaphore>,
-    queries: Arc<AtomicUsize>,
+#[derive(Clone)]
+pub(crate) struct Gated {
+    pub(crate) gate: Arc<Semaphore>,
+    /// The keys of each query, in order.
+    pub(crate) queries: Arc<Mutex<Vec<Vec<String>>>>,
+}
+
+impl Gated {
+    pub(crate) fn closed() -> Self {
+        Self { gate: Arc::new(Semaphore::new(0)), queries: Arc::default() }
+    }
+
+    pub(crate) fn queries(&self) -> Vec<Vec<String>> {
+        self.queries.lock().unwrap().clone()
+    }
 }
 
 #[async_trait]
@@ -26,7 +37,7 @@ impl UserStore for Gated {
     }
 
     async fn users(&self, subjects: &[String]) -> Result<Reading, StoreError> {
-        self.queries.fetch_add(1, Ordering::SeqCst);
+        self.queries.lock().unwrap().push(subjects.to_vec());
         self.gate.acquire().await.unwrap().forget();
         let known = |user: &String| Finding::Known { user: user.clone(), ends_in_ms: None };
         Ok(Reading { as_of_ms: 1, findings: subjects.iter().map(known).collect() })
@@ -37,9 +48,9 @@ impl UserStore for Gated {
     }
 }
 
-fn gated() -> (World, Arc<Semaphore>, Arc<AtomicUsize>) {
-    let (gate, queries) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-    (World::new(Gated { gate: gate.clone(), queries: queries.clone() }), gate, queries)
+fn gated() -> (World, Gated) {
+    let store = Gated::closed();
+    (World::new(store.clone()), store)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,38 +65,36 @@ async fn a_crowd_that_asks_for_one_subject_costs_one_query() {
 
 #[tokio::test]
 async fn those_who_joined_get_their_answer_when_the_first_one_goes_away() {
-    let (world, gate, queries) = gated();
+    let (world, store) = gated();
     let mut first = Box::pin(world.subject("7"));
     assert!(first.as_mut().now_or_never().is_none());
     let joined = tokio::spawn({
         let world = world.clone();
         async move { world.subject("7").await }
     });
-    eventually("the second to join", || {
-        world.count(&["joined_questions_total"]) == 1 || queries.load(Ordering::SeqCst) > 1
-    })
-    .await;
+    eventually("the second to join", || world.count(&["joined_questions_total"]) == 1 || store.queries().len() > 1)
+        .await;
     drop(first);
-    gate.add_permits(1);
+    store.gate.add_permits(1);
     assert_allows(&joined.await.unwrap(), "7");
-    assert_eq!(queries.load(Ordering::SeqCst), 1);
+    assert_eq!(store.queries().len(), 1);
 }
 
 #[tokio::test]
 async fn what_is_not_known_by_the_deadline_is_late_and_known_the_next_time() {
-    let (mut world, gate, queries) = gated();
+    let (mut world, store) = gated();
     world.deadline_ms = 50;
     assert_eq!(world.subject("7").await, Outcome::Failed { cause: Cause::Late });
-    gate.add_permits(1);
+    store.gate.add_permits(1);
     world.deadline_ms = 20_000;
     assert_allows(&world.subject("7").await, "7");
-    assert_eq!(queries.load(Ordering::SeqCst), 1);
+    assert_eq!(store.queries().len(), 1);
 }
 
 #[tokio::test]
 async fn a_known_user_passes_by_the_last_record_when_the_database_is_late() {
-    let (mut world, gate, _queries) = gated();
-    gate.add_permits(1);
+    let (mut world, store) = gated();
+    store.gate.add_permits(1);
     assert_allows(&world.subject("7").await, "7");
     world.clock.advance(Duration::from_secs(700));
     world.deadline_ms = 50;
@@ -96,6 +105,6 @@ async fn a_known_user_passes_by_the_last_record_when_the_database_is_late() {
 
 #[tokio::test]
 async fn a_crash_in_a_lookup_is_a_failed_answer_and_not_a_hang() {
-    let (world, _gate, _queries) = gated();
+    let (world, _store) = gated();
     assert_eq!(world.opaque("token").await, Outcome::Failed { cause: Cause::Unavailable });
 }

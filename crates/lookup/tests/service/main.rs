@@ -1,6 +1,7 @@
 //! The lookup service against real servers.
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod batches;
 mod contract;
 mod embedded;
 mod flights;
@@ -9,6 +10,9 @@ mod outages;
 mod plans;
 mod process;
 mod redis;
+mod redis_topologies;
+mod replicas;
 mod schemas;
 mod settings;
+mod shedding;
 mod support;

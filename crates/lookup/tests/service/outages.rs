@@ -2,7 +2,6 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -20,12 +19,12 @@ use jwe_gate_test_parts::redis::Redis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{FRESHNESS, SECRET, World, assert_allows, assert_denies, eventually, schema, users_with_id};
+use crate::support::{FRESHNESS, LOAD, SECRET, World, assert_allows, assert_denies, eventually, schema, users_with_id};
 
 const UNAVAILABLE: Outcome = Outcome::Failed { cause: Cause::Unavailable };
 
 /// Gives up soon, as these tests wait for it.
-fn impatient(database: &Database) -> PostgresStore {
+pub(crate) fn impatient(database: &Database) -> PostgresStore {
     let server = PostgresPool::from_url(&database.url()).unwrap();
     PostgresStore::new(server, 5, schema("pg-adapter"), Duration::from_millis(500))
 }
@@ -120,15 +119,8 @@ async fn the_service_lives_without_postgres_and_is_ready_once_it_has_seen_the_ta
     let (clock, metrics) = (Clock::default(), Arc::new(Metrics::new()));
     let store: Arc<dyn UserStore> = Arc::new(impatient(&database));
     let memory = MemoryCache::new(100);
-    let parts = Parts {
-        store,
-        shared: None,
-        memory,
-        freshness: FRESHNESS,
-        metrics: metrics.clone(),
-        clock,
-        failing: AtomicBool::default(),
-    };
+    let parts =
+        Parts { store, shared: None, memory, freshness: FRESHNESS, load: LOAD, metrics: metrics.clone(), clock };
     let service = Service {
         secret: LookupSecret::new(SECRET).unwrap(),
         realm: "default".into(),
@@ -194,7 +186,7 @@ async fn a_connection_that_falls_silent_in_mid_query_gives_up_its_place_in_the_p
 }
 
 /// The table `users`, held by somebody else until the transaction is dropped.
-async fn locked(database: &Database) -> sqlx::Transaction<'static, sqlx::Postgres> {
+pub(crate) async fn locked(database: &Database) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut lock = sqlx::PgPool::connect(&database.url()).await.unwrap().begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE users").execute(&mut *lock).await.unwrap();
     lock

@@ -22,7 +22,7 @@ struct Running {
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jwe-gate-lookup"));
     command.env_clear().env("JWE_GATE_LOOKUP_SECRET", SECRET);
     command

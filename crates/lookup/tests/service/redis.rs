@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jwe_gate_contract::{Cause, Kind, Limits, Outcome, Reason};
-use jwe_gate_lookup::cache::{CacheError, RedisCache, RedisServer, SharedCache};
+use jwe_gate_lookup::cache::{CacheError, RedisServer};
 use jwe_gate_lookup::clock::Clock;
 use jwe_gate_lookup::key::RecordKey;
 use jwe_gate_lookup::record::{Freshness, Held, Record, Verdict};
@@ -12,8 +12,8 @@ use jwe_gate_test_parts::postgres::{Database, Postgres};
 use jwe_gate_test_parts::redis::{Redis, RedisOptions};
 
 use crate::support::{
-    FRESHNESS, World, assert_allows, assert_denies, database, eventually, namespace, postgres, redis_cache, schema,
-    store, users_with_id,
+    FRESHNESS, World, assert_allows, assert_denies, cache_on, database, eventually, postgres, read, redis_cache,
+    schema, store, users_with_id, write,
 };
 
 const NAME: &str = "auth:v1:default:users.id:subject:7";
@@ -132,8 +132,8 @@ async fn an_older_record_never_replaces_a_newer_one_and_a_denial_wins_a_tie() {
         (allow(), 1_799_999_999_999, (deny(), 1_800_000_000_000)),
     ];
     for (verdict, as_of_ms, expected) in steps {
-        cache.write(&[(key.clone(), held(verdict, as_of_ms, &clock))]).await.unwrap();
-        let found = cache.read(std::slice::from_ref(&key), Duration::from_secs(5)).await.unwrap().remove(0).unwrap();
+        write(&cache, &key, held(verdict, as_of_ms, &clock)).await.unwrap();
+        let found = read(&cache, &key).await.unwrap().unwrap();
         assert_eq!((found.record.verdict, found.record.as_of_ms), expected);
     }
 }
@@ -155,6 +155,36 @@ async fn a_user_who_is_gone_is_denied_everywhere_from_the_next_query_on() {
 }
 
 #[tokio::test]
+async fn a_denial_stays_in_redis_briefly_unless_somebody_had_been_let_in() {
+    let (postgres, redis) = (postgres(), Redis::start().unwrap());
+    let database = users_with_id(&postgres, "int4", &["7"]);
+    let left = |id: &str| redis.command(&["PTTL", &NAME.replace('7', id)]).unwrap().parse::<i64>().unwrap();
+    let stranger = world_of(&database, &redis);
+    assert_denies(&stranger.subject("8").await, Reason::UnknownUser);
+    eventually("the denial", || left("8") > 0).await;
+    assert!(left("8") <= 10_000, "{}", left("8"));
+    // It serves others for as long as it is fresh, and no longer.
+    let other = world_of(&database, &redis);
+    let Outcome::Deny { limits, .. } = other.subject("8").await else { panic!() };
+    assert!(limits.fresh_ms <= 10_000 && other.queries() == 0, "{limits:?}");
+
+    let world = world_of(&database, &redis);
+    assert_allows(&world.subject("7").await, "7");
+    eventually("the positive", || stored(&redis).contains("allow")).await;
+    postgres.run_sql(&database, "DELETE FROM users").unwrap();
+    // As if 601 of its 4200 seconds had passed, here and there.
+    world.clock.advance(Duration::from_secs(601));
+    redis.command(&["PEXPIRE", NAME, "3599000"]).unwrap();
+    for round in 1..=2 {
+        assert_denies(&world.subject("7").await, Reason::UnknownUser);
+        eventually("the denial", || stored(&redis).contains("deny") && left("7") > 4_190_000).await;
+        assert_eq!(world.queries(), 1 + round);
+        world.clock.advance(Duration::from_secs(11));
+        redis.command(&["PEXPIRE", NAME, "4180000"]).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_older_positive_in_redis_does_not_undo_a_denial_that_redis_missed() {
     let (postgres, redis) = (postgres(), Redis::start().unwrap());
     let world = world_of(&users_with_id(&postgres, "int4", &[]), &redis);
@@ -173,9 +203,10 @@ async fn a_question_in_a_hurry_does_not_make_redis_seem_to_fail() {
     let mut world = world_of(&users_with_id(&postgres, "int4", &["7"]), &redis);
     world.deadline_ms = 0;
     assert_eq!(world.subject("7").await, Outcome::Failed { cause: Cause::Late });
+    world.deadline_ms = 20_000;
+    assert_allows(&world.subject("7").await, "7");
     eventually("the record", || stored(&redis).contains("allow")).await;
     assert_eq!(world.count(&["redis_errors"]), 0);
-    assert_allows(&world.subject("7").await, "7");
 }
 
 #[tokio::test]
@@ -232,12 +263,9 @@ async fn password_and_tls_are_used_and_an_unknown_authority_is_not_trusted() {
     let redis = Redis::start_with(options).unwrap();
     let pem = std::fs::read(&redis.certificates().unwrap().authority).unwrap();
     let (clock, key) = (Clock::default(), RecordKey::new(Kind::Subject, "7"));
-    let cache = |authority| {
-        let server = RedisServer::from_url(&redis.url(), authority).unwrap();
-        RedisCache::new(server, namespace(), Duration::from_secs(5), clock.clone())
-    };
-    cache(Some(pem)).write(&[(key.clone(), held(allow(), 1, &clock))]).await.unwrap();
+    let cache = |authority| cache_on(RedisServer::from_url(&redis.url(), authority).unwrap(), &clock);
+    write(&cache(Some(pem)), &key, held(allow(), 1, &clock)).await.unwrap();
     assert!(stored(&redis).contains("\"user\":\"7\""));
-    let error = cache(None).read(&[key], Duration::from_secs(5)).await.unwrap_err();
+    let error = read(&cache(None), &key).await.unwrap_err();
     assert_eq!(error, CacheError::Unreachable);
 }

@@ -1,6 +1,7 @@
 //! Settings: what works, and what each mistake is told.
 
 use clap::Parser;
+use jwe_gate_lookup::record::Freshness;
 use jwe_gate_lookup::settings::{Flags, Settings, Users};
 use jwe_gate_test_parts::scratch::Scratch;
 
@@ -55,6 +56,37 @@ fn each_mistake_names_the_variable_and_the_reason() {
             &[("PGSSLROOTCERT", "/nowhere.pem")],
             "PGSSLROOTCERT: cannot read \"/nowhere.pem\": No such file or directory (os error 2)",
         ),
+        (&[("MAX_QUESTIONS", "100")], "MAX_QUESTIONS: \"100\" is not a number from 256 to 1000000"),
+        (&[("REDIS_CACHE_TTL", "10m")], "REDIS_CACHE_TTL: \"10m\" is not a number of seconds, at most 30 days"),
+        (
+            &[("NEGATIVE_CACHE_TTL", "2592001")],
+            "NEGATIVE_CACHE_TTL: \"2592001\" is not a number of seconds, at most 30 days",
+        ),
+        (&[("CACHE_HARD_SECONDS", "30")], "CACHE_HARD_SECONDS: \"30\" is not at least CACHE_STALE_SECONDS"),
+        (&[("SCHEMA", "mongo")], "SCHEMA: \"mongo\" is not one of pg-adapter, prisma, drizzle, better-auth"),
+        (
+            &[("USER_TABLE", "users; DROP TABLE users")],
+            "USER_TABLE: \"users; DROP TABLE users\" is not a table name: letters, digits and _, or schema.table",
+        ),
+        (&[("USER_ID_FIELD", "id\"")], "USER_ID_FIELD: \"id\\\"\" is not a column name: letters, digits and _"),
+        (&[("JWE_GATE_REALM", "a:b")], "JWE_GATE_REALM: \"a:b\" is not 1 to 64 letters, digits, `-`, `_` or `.`"),
+        (&[("LOG", "loud")], "LOG: \"loud\" is not one of error, warn, info, debug"),
+        (&[("LISTEN", "9090")], "LISTEN: \"9090\" is not an IP address and port, such as 127.0.0.1:9090"),
+    ];
+    assert_refused(table);
+}
+
+fn assert_refused(table: &[(&[(&str, &str)], &str)]) {
+    for (changes, expected) in table {
+        let message = read(&[], changes).err().unwrap_or_else(|| panic!("accepted: {changes:?}"));
+        assert_eq!(message, *expected);
+        assert!(!message.contains("hunter2"));
+    }
+}
+
+#[test]
+fn each_mistake_about_redis_names_the_variable_and_the_reason() {
+    assert_refused(&[
         (&[("REDIS_URL", "http://:hunter2@cache")], "REDIS_URL: not a redis:// or rediss:// URL"),
         (
             &[("REDIS_URL", "redis://cache"), ("REDIS_PASSWORD", "hunter2")],
@@ -74,27 +106,33 @@ fn each_mistake_names_the_variable_and_the_reason() {
             &[("REDIS_URL", "rediss://cache"), ("REDIS_TLS_CA", "/nowhere.pem")],
             "REDIS_TLS_CA: cannot read \"/nowhere.pem\": No such file or directory (os error 2)",
         ),
-        (&[("REDIS_CACHE_TTL", "10m")], "REDIS_CACHE_TTL: \"10m\" is not a number of seconds, at most 30 days"),
+        (&[("REDIS_HOST", "cache"), ("REDIS_TLS_CA", "/ca.pem")], "REDIS_TLS_CA: given without REDIS_TLS=true"),
+        (&[("REDIS_HOST", "cache"), ("REDIS_TLS", "yes")], "REDIS_TLS: \"yes\" is not true or false"),
         (
-            &[("NEGATIVE_CACHE_TTL", "2592001")],
-            "NEGATIVE_CACHE_TTL: \"2592001\" is not a number of seconds, at most 30 days",
+            &[("REDIS_URL", "rediss://cache"), ("REDIS_TLS", "true")],
+            "REDIS_URL: given together with REDIS_TLS; give one of them",
         ),
-        (&[("CACHE_HARD_SECONDS", "30")], "CACHE_HARD_SECONDS: \"30\" is not at least CACHE_STALE_SECONDS"),
-        (&[("SCHEMA", "mongo")], "SCHEMA: \"mongo\" is not one of pg-adapter, prisma, drizzle, better-auth"),
+        (&[("REDIS_CLUSTER_NODES", "a:1,b")], "REDIS_CLUSTER_NODES: \"b\" is not host:port"),
         (
-            &[("USER_TABLE", "users; DROP TABLE users")],
-            "USER_TABLE: \"users; DROP TABLE users\" is not a table name: letters, digits and _, or schema.table",
+            &[("REDIS_CLUSTER_NODES", "a:1"), ("REDIS_HOST", "a")],
+            "REDIS_CLUSTER_NODES: given together with REDIS_HOST; give one of them",
         ),
-        (&[("USER_ID_FIELD", "id\"")], "USER_ID_FIELD: \"id\\\"\" is not a column name: letters, digits and _"),
-        (&[("JWE_GATE_REALM", "a:b")], "JWE_GATE_REALM: \"a:b\" is not 1 to 64 letters, digits, `-`, `_` or `.`"),
-        (&[("LOG", "loud")], "LOG: \"loud\" is not one of error, warn, info, debug"),
-        (&[("LISTEN", "9090")], "LISTEN: \"9090\" is not an IP address and port, such as 127.0.0.1:9090"),
-    ];
-    for (changes, expected) in table {
-        let message = read(&[], changes).err().unwrap_or_else(|| panic!("accepted: {changes:?}"));
-        assert_eq!(message, *expected);
-        assert!(!message.contains("hunter2"));
-    }
+        (
+            &[("REDIS_CLUSTER_NODES", "a:1"), ("REDIS_URL", "redis://a")],
+            "REDIS_URL: given together with REDIS_CLUSTER_NODES; give one of them",
+        ),
+        (
+            &[("REDIS_CLUSTER_NODES", "a:1"), ("REDIS_SENTINELS", "a:2")],
+            "REDIS_CLUSTER_NODES: given together with REDIS_SENTINELS; give one of them",
+        ),
+        (
+            &[("REDIS_SENTINELS", "a:26379")],
+            "REDIS_SENTINEL_MASTER: not given; give the name by which the sentinels know the master",
+        ),
+        (&[("REDIS_SENTINELS", "a:0"), ("REDIS_SENTINEL_MASTER", "m")], "REDIS_SENTINELS: \"a:0\" is not host:port"),
+        (&[("REDIS_SENTINEL_MASTER", "m")], "REDIS_SENTINEL_MASTER: given without REDIS_SENTINELS"),
+        (&[("REDIS_KEY_PREFIX", "{auth}:")], "REDIS_KEY_PREFIX: \"{auth}:\" is not free of { and }"),
+    ]);
 }
 
 #[test]
@@ -122,13 +160,26 @@ fn the_old_variables_are_enough() {
 }
 
 #[test]
+fn a_cluster_and_sentinels_are_accepted_with_passwords_and_tls() {
+    let accepted: [&[(&str, &str)]; 3] = [
+        &[("REDIS_CLUSTER_NODES", "a:7000, b:7001,[::1]:7002"), ("REDIS_PASSWORD", "hunter2"), ("REDIS_TLS", "true")],
+        &[("REDIS_SENTINELS", "a:1,b:2"), ("REDIS_SENTINEL_MASTER", "m"), ("REDIS_SENTINEL_PASSWORD", "hunter2")],
+        &[("REDIS_HOST", "a"), ("REDIS_USERNAME", "gate"), ("REDIS_PASSWORD", "hunter2"), ("REDIS_TLS", "1")],
+    ];
+    for variables in accepted {
+        assert!(read(&[], variables).unwrap().redis.is_some());
+    }
+}
+
+#[test]
 fn redis_that_is_not_mentioned_is_not_used_and_defaults_are_as_documented() {
     let settings = read(&[], &[]).unwrap();
     assert!(settings.redis.is_none());
     assert_eq!(settings.listen.to_string(), "127.0.0.1:9090");
     assert_eq!((settings.realm.as_str(), settings.prefix.as_str()), ("default", "auth:"));
     assert_eq!(settings.schema.user_label(), "users.id");
-    assert_eq!(settings.freshness, crate::support::FRESHNESS);
+    assert_eq!(settings.freshness, Freshness { spread: 10, ..crate::support::FRESHNESS });
+    assert_eq!(settings.questions, 20_000);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -10,16 +10,17 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use axum::{Router, body};
+use futures_util::future::join_all;
 use jwe_gate_contract::{
     Kind, LOOKUP_PATH, LookupAnswer, LookupQuestion, LookupSecret, MAC_HEADER, Outcome, Question, Reason, VERSION,
 };
-use jwe_gate_lookup::cache::{MemoryCache, RedisCache, RedisServer, SharedCache};
+use jwe_gate_lookup::cache::{CacheError, Claim, MemoryCache, RedisCache, RedisServer, Settled, SharedCache, Ticket};
 use jwe_gate_lookup::clock::Clock;
 use jwe_gate_lookup::http::{Readiness, Service, router};
-use jwe_gate_lookup::key::Namespace;
-use jwe_gate_lookup::lookup::{Lookup, Parts};
+use jwe_gate_lookup::key::{Namespace, RecordKey};
+use jwe_gate_lookup::lookup::{Load, Lookup, Parts};
 use jwe_gate_lookup::metrics::Metrics;
-use jwe_gate_lookup::record::Freshness;
+use jwe_gate_lookup::record::{Freshness, Held};
 use jwe_gate_lookup::schema::{Preset, Schema};
 use jwe_gate_lookup::store::{PostgresPool, PostgresStore, UserStore};
 use jwe_gate_test_parts::postgres::{Database, Postgres};
@@ -32,7 +33,10 @@ pub(crate) const FRESHNESS: Freshness = Freshness {
     negative: Duration::from_secs(10),
     stale: Duration::from_mins(1),
     hard: Duration::from_hours(1),
+    spread: 0,
 };
+
+pub(crate) const LOAD: Load = Load { questions: 20_000, queries: 5 };
 
 /// The server that all tests share which do not harm it. It goes when the last of them does.
 pub(crate) fn postgres() -> Arc<Postgres> {
@@ -64,6 +68,14 @@ pub(crate) fn users_with_id(postgres: &Postgres, id_type: &str, ids: &[&str]) ->
     database
 }
 
+/// A place whose users are the numbers from 1 to `count`.
+pub(crate) fn numbered_users(postgres: &Postgres, count: u32) -> Database {
+    let database = postgres.schema().unwrap();
+    let tables = "CREATE TABLE users (id int4 PRIMARY KEY); INSERT INTO users SELECT generate_series(1, ";
+    postgres.run_sql(&database, &format!("{tables}{count})")).unwrap();
+    database
+}
+
 pub(crate) fn schema(preset: &str) -> Schema {
     preset.parse::<Preset>().unwrap().schema()
 }
@@ -74,7 +86,21 @@ pub(crate) fn store(database: &Database, schema: Schema) -> PostgresStore {
 }
 
 pub(crate) fn redis_cache(url: &str, clock: &Clock) -> RedisCache {
-    RedisCache::new(RedisServer::from_url(url, None).unwrap(), namespace(), Duration::from_secs(1), clock.clone())
+    cache_on(RedisServer::from_url(url, None).unwrap(), clock)
+}
+
+pub(crate) fn cache_on(server: RedisServer, clock: &Clock) -> RedisCache {
+    RedisCache::new(server, namespace(), Duration::from_secs(5), Duration::from_secs(6), clock.clone())
+}
+
+pub(crate) async fn write(cache: &RedisCache, key: &RecordKey, held: Held) -> Result<(), CacheError> {
+    cache.settle(&[Settled { key: key.clone(), held: Some(held), ticket: None }]).await
+}
+
+pub(crate) async fn read(cache: &RedisCache, key: &RecordKey) -> Result<Option<Held>, CacheError> {
+    let keys = std::slice::from_ref(key);
+    let seen = cache.look(keys, &Ticket::new(), Claim::WhereAbsent, Duration::from_secs(5)).await?;
+    Ok(seen.into_iter().next().unwrap().held)
 }
 
 pub(crate) fn namespace() -> Namespace {
@@ -88,6 +114,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) deadline_ms: u64,
+    pub(crate) lookup: Lookup,
 }
 
 impl World {
@@ -97,8 +124,12 @@ impl World {
 
     /// With the Redis at `url`.
     pub(crate) fn with_redis(store: impl UserStore + 'static, url: &str) -> Self {
+        Self::with_server(store, RedisServer::from_url(url, None).unwrap())
+    }
+
+    pub(crate) fn with_server(store: impl UserStore + 'static, server: RedisServer) -> Self {
         let clock = Clock::default();
-        let shared = Arc::new(redis_cache(url, &clock));
+        let shared = Arc::new(cache_on(server, &clock));
         Self::with(Arc::new(store), Some(shared), FRESHNESS, clock)
     }
 
@@ -108,29 +139,37 @@ impl World {
         freshness: Freshness,
         clock: Clock,
     ) -> Self {
+        Self::under(LOAD, store, shared, freshness, clock)
+    }
+
+    pub(crate) fn under(
+        load: Load,
+        store: Arc<dyn UserStore>,
+        shared: Option<Arc<dyn SharedCache>>,
+        freshness: Freshness,
+        clock: Clock,
+    ) -> Self {
         let metrics = Arc::new(Metrics::new());
         let memory = MemoryCache::new(10_000);
-        let parts = Parts {
-            store,
-            shared,
-            memory,
-            freshness,
-            metrics: metrics.clone(),
-            clock: clock.clone(),
-            failing: AtomicBool::default(),
-        };
+        let parts = Parts { store, shared, memory, freshness, load, metrics: metrics.clone(), clock: clock.clone() };
+        let lookup = Lookup::new(parts);
         let service = Service {
             secret: LookupSecret::new(SECRET).unwrap(),
             realm: "default".into(),
-            lookup: Lookup::new(parts),
+            lookup: lookup.clone(),
             metrics: metrics.clone(),
             readiness: Readiness::default(),
         };
-        Self { router: router(service), clock, metrics, deadline_ms: 20_000 }
+        Self { router: router(service), clock, metrics, deadline_ms: 20_000, lookup }
     }
 
     pub(crate) async fn subject(&self, key: &str) -> Outcome {
         self.ask(vec![question(Kind::Subject, key)]).await.remove(0)
+    }
+
+    /// Asks for each in a message of its own, all at once.
+    pub(crate) async fn subjects_at_once(&self, keys: impl IntoIterator<Item = u32>) -> Vec<Outcome> {
+        join_all(keys.into_iter().map(|key| async move { self.subject(&key.to_string()).await })).await
     }
 
     pub(crate) async fn opaque(&self, key: &str) -> Outcome {
@@ -173,8 +212,22 @@ impl World {
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
+    /// Questions that are being worked on.
+    pub(crate) fn under_way(&self) -> usize {
+        self.lookup.under_way()
+    }
+
     pub(crate) fn queries(&self) -> u64 {
         self.count(&["jwe_gate_lookup_database_queries_total"])
+    }
+
+    /// How often the database was asked for a key, all queries together.
+    pub(crate) fn keys(&self) -> u64 {
+        self.count(&["jwe_gate_lookup_database_keys_total"])
+    }
+
+    pub(crate) fn claims(&self, result: &str) -> u64 {
+        self.count(&["jwe_gate_lookup_claims_total", &format!("result=\"{result}\"")])
     }
 
     pub(crate) fn answers_from(&self, layer: &str) -> u64 {

@@ -1,4 +1,4 @@
-//! How to reach Postgres and Redis: by a URL, or by the variables of the proxy that this replaces.
+//! How to reach Postgres: by a URL, or by the variables of the proxy that this replaces.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::checked::{Reader, milliseconds};
 use super::{Problem, SettingsError};
-use crate::cache::RedisServer;
 use crate::store::{PostgresPool, TlsMode};
 
 /// How to use Postgres.
@@ -18,15 +17,6 @@ pub struct PostgresSettings {
     /// Connections, at most.
     pub size: u32,
     /// For one query.
-    pub timeout: Duration,
-}
-
-/// How to use Redis.
-#[derive(Clone)]
-pub struct RedisSettings {
-    /// How to reach it.
-    pub server: RedisServer,
-    /// For one request.
     pub timeout: Duration,
 }
 
@@ -92,51 +82,9 @@ fn authority(reader: &Reader<'_>) -> Result<Option<PathBuf>, SettingsError> {
     Ok(Some(path.into()))
 }
 
-impl RedisSettings {
-    /// None when Redis is not mentioned at all.
-    pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Self>, SettingsError> {
-        let server = match reader.text("REDIS_URL") {
-            Some(url) => redis_from_url(reader, &url)?,
-            None if reader.has_any(REDIS_PARTS) => redis_from_parts(reader)?,
-            None if reader.has_any(&["REDIS_TLS_CA"]) => {
-                return Err(Problem::Needs { other: "REDIS_URL" }.of("REDIS_TLS_CA"));
-            }
-            None => return Ok(None),
-        };
-        Ok(Some(Self { server, timeout: milliseconds(reader, "REDIS_TIMEOUT", 1_000)? }))
-    }
-}
-
-fn redis_from_url(reader: &Reader<'_>, url: &str) -> Result<RedisServer, SettingsError> {
-    reader.refuse_together("REDIS_URL", REDIS_PARTS)?;
-    let path = reader.text("REDIS_TLS_CA");
-    if path.is_some() && !url.starts_with("rediss://") {
-        return Err(Problem::Needs { other: "a rediss:// REDIS_URL" }.of("REDIS_TLS_CA"));
-    }
-    let expected = "a redis:// or rediss:// URL";
-    RedisServer::from_url(url, None).map_err(|_| Problem::Unfit { expected }.of("REDIS_URL"))?;
-    let Some(path) = path else {
-        return RedisServer::from_url(url, None).map_err(|_| Problem::Unfit { expected }.of("REDIS_URL"));
-    };
-    let pem = read_file("REDIS_TLS_CA", &path)?;
-    let expected = "a PEM file with certificates";
-    RedisServer::from_url(url, Some(pem)).map_err(|_| Problem::Value { value: path, expected }.of("REDIS_TLS_CA"))
-}
-
-fn redis_from_parts(reader: &Reader<'_>) -> Result<RedisServer, SettingsError> {
-    if reader.has_any(&["REDIS_TLS_CA"]) {
-        return Err(Problem::Needs { other: "a rediss:// REDIS_URL" }.of("REDIS_TLS_CA"));
-    }
-    let host = reader.text("REDIS_HOST").unwrap_or_else(|| "redis".into());
-    let port = reader.port("REDIS_PORT", 6379)?;
-    let server = RedisServer::from_parts(&host, port, reader.text("REDIS_PASSWORD").as_deref());
-    server.map_err(|_| Problem::Value { value: host, expected: "a host name" }.of("REDIS_HOST"))
-}
-
-fn read_file(variable: &'static str, path: &str) -> Result<Vec<u8>, SettingsError> {
+pub(super) fn read_file(variable: &'static str, path: &str) -> Result<Vec<u8>, SettingsError> {
     fs::read(path).map_err(|error| Problem::File { path: path.into(), reason: error.to_string() }.of(variable))
 }
 
 const POSTGRES_PARTS: &[&str] =
     &["POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"];
-const REDIS_PARTS: &[&str] = &["REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"];
