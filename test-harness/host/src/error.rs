@@ -48,6 +48,8 @@ pub struct Rejected {
 pub enum RejectionCause {
     /// `proxy_on_configure` answered no.
     ConfigurationRefused,
+    /// It is longer than what nginx takes as an argument.
+    ConfigurationTooLong,
     /// The module could not be instantiated, such as for an import of an unknown kind.
     NotInstantiated(String),
     /// A callback trapped.

@@ -89,6 +89,14 @@ impl Headers {
         });
     }
 
+    /// Replaces the value of the first line of a name, or adds one.
+    pub(crate) fn replace_first(&mut self, name: &[u8], value: &[u8]) {
+        match self.lines.iter_mut().find(|(held, _)| held.eq_ignore_ascii_case(name)) {
+            Some((_, held)) => *held = value.to_vec(),
+            None => self.add(name, value),
+        }
+    }
+
     /// Removes every line of a name.
     pub fn remove(&mut self, name: impl AsRef<[u8]>) {
         self.lines.retain(|(held, _)| !held.eq_ignore_ascii_case(name.as_ref()));
@@ -100,14 +108,20 @@ impl Headers {
 
     /// The form in which maps cross the sandbox: a count, the sizes, then names and values, each closed by a zero.
     pub(crate) fn encode(&self) -> Vec<u8> {
+        self.encode_first(usize::MAX, <[u8]>::to_vec)
+    }
+
+    /// The same of the first `count` lines, with names spelt in another way.
+    pub(crate) fn encode_first(&self, count: usize, spelling: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
         let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-        let mut out = u32::try_from(self.lines.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
-        for (name, value) in &self.lines {
+        let lines = self.lines.get(..count).unwrap_or(&self.lines);
+        let mut out = u32::try_from(lines.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+        for (name, value) in lines {
             out.extend(size(name));
             out.extend(size(value));
         }
-        for (name, value) in &self.lines {
-            for part in [name, value] {
+        for (name, value) in lines {
+            for part in [&spelling(name), value] {
                 out.extend_from_slice(part);
                 out.push(0);
             }

@@ -13,6 +13,7 @@ use crate::profile::Profile;
 use crate::report::{Call, Cluster, LogLine, Misuse, MisuseKind, Reply, Trap};
 use crate::shared::{Queues, SharedData};
 use crate::stream::Stream;
+use crate::zones::Zones;
 use crate::{RequestId, Setup};
 
 /// Envoy numbers callouts in steps, for it keeps their kind in the lowest bits.
@@ -27,6 +28,8 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) chance: Chance,
     pub(crate) shared: SharedData,
+    /// Shared data where this is nginx.
+    pub(crate) zones: Zones,
     pub(crate) queues: Queues,
     pub(crate) metrics: Metrics,
     pub(crate) clusters: BTreeMap<String, Cluster>,
@@ -60,6 +63,10 @@ pub(crate) struct Instance {
     pub(crate) memory: Option<Memory>,
     pub(crate) allocate: Option<TypedFunc<u32, u32>>,
     pub(crate) failed: bool,
+    /// It took the whole worker with it.
+    pub(crate) crashed: bool,
+    /// It runs one request and nothing else.
+    pub(crate) of_one_request: bool,
     pub(crate) contexts: BTreeMap<u32, Context>,
     pub(crate) metrics: MetricNumbers,
     /// What a callback asked for that happens only after it has returned.
@@ -85,8 +92,12 @@ pub(crate) struct RootContext {
     /// Readable only while the context is being created and configured.
     pub(crate) configuration: Option<Vec<u8>>,
     pub(crate) tick: Option<Tick>,
+    /// Timers that traps have left behind: nginx keeps them.
+    pub(crate) old_ticks: Vec<Tick>,
     /// The answer to a callout, while the filter is being told about it.
     pub(crate) answer: Option<(Headers, Vec<u8>)>,
+    /// The body of that answer broke off.
+    pub(crate) cut_off: bool,
     /// It said that it was not done yet.
     pub(crate) lingering: bool,
 }
@@ -111,6 +122,10 @@ pub(crate) struct OpenCall {
     pub(crate) call: Call,
     /// The root context that gets the answer.
     pub(crate) root: At,
+    /// The context that made it, which gets the answer in nginx.
+    pub(crate) caller: At,
+    /// It fails as soon as the running callback has returned.
+    pub(crate) doomed: bool,
     pub(crate) token: u32,
     pub(crate) due_ms: Option<u64>,
     pub(crate) open: bool,
@@ -129,13 +144,14 @@ pub(crate) enum Action {
 impl Host {
     pub(crate) fn new(setup: &Setup) -> Self {
         Self {
-            profile: setup.profile,
+            profile: setup.profile.clone(),
             environment: setup.environment.clone(),
             vm_configuration: setup.vm_configuration.clone(),
             log_level: setup.log_level,
             clock: Clock::starting_at(setup.start_ms),
             chance: Chance::seeded(setup.seed),
             shared: SharedData::default(),
+            zones: Zones::default(),
             queues: Queues::default(),
             metrics: Metrics::default(),
             clusters: BTreeMap::new(),
@@ -223,6 +239,8 @@ impl Instance {
             memory: None,
             allocate: None,
             failed: false,
+            crashed: false,
+            of_one_request: false,
             contexts: BTreeMap::new(),
             metrics: MetricNumbers::default(),
             actions: VecDeque::new(),

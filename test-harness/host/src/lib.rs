@@ -1,7 +1,7 @@
 //! A proxy-wasm host in wasmtime that keeps state, for tests.
 //!
-//! It runs a filter for ABI 0.2.1 the way Envoy 1.40 does, one worker or several, in one thread and on a clock that the
-//! test sets. It is not a list of expected calls: it holds header maps, shared data, queues, metrics, callouts and
+//! It runs a filter for ABI 0.2.1 the way Envoy 1.40 does, or nginx with `ngx_wasm_module` ([`Profile`]), one worker or
+//! several, in one thread and on a clock that the test sets. It is not a list of expected calls: it holds header maps, shared data, queues, metrics, callouts and
 //! requests as a proxy does, and the test asks afterwards what became of them. What a proxy would answer with a status
 //! it answers so; what a proxy would bear in silence but a correct filter never does is kept in [`World::misuses`].
 //!
@@ -53,13 +53,14 @@ mod setup;
 mod shared;
 mod stream;
 mod world;
+mod zones;
 
 pub use abi::Level;
 pub use error::{HostError, Rejected, RejectionCause};
 pub use headers::Headers;
 pub use ids::{CallId, RequestId, RootId, VmId};
 pub use module::{exports, imports};
-pub use profile::Profile;
+pub use profile::{Isolation, Nginx, Profile};
 pub use report::{
     Answer, Call, Caller, Cluster, FailurePolicy, LogLine, Misuse, MisuseKind, Outcome, Reply, Request, Response, Trap,
 };

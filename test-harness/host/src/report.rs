@@ -112,6 +112,11 @@ pub enum Answer {
     },
     /// By closing the connection: the filter sees no headers at all.
     Reset,
+    /// With a response whose body breaks off. Envoy shows it as a reset; nginx hands it over, and fails when it is read.
+    CutOff {
+        /// Its headers.
+        headers: Headers,
+    },
     /// Not at all, for nothing listens there: the filter sees a plain 503.
     Refused,
     /// Too late: the filter sees a plain 504.
@@ -181,6 +186,8 @@ pub struct Misuse {
 /// Kinds of misuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MisuseKind {
+    /// Something was done that takes the whole worker down, with all its requests.
+    CrashedWorker,
     /// A reply for a request that is over or already answered.
     RepliedTwice,
     /// A reply from a context that has no request.

@@ -22,6 +22,9 @@ pub(crate) enum Phase {
     Gone,
 }
 
+/// Variables of a request, as nginx has them.
+pub(crate) type Variables = BTreeMap<String, Vec<u8>>;
+
 /// A request, its maps, and what may be done to it now.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of one another and of the phase")]
 #[derive(Debug)]
@@ -44,14 +47,20 @@ pub(crate) struct Stream {
     pub(crate) closed: bool,
     pub(crate) source_address: String,
     pub(crate) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) variables: Variables,
+    /// The request headers as nginx holds them for the upstream, whatever the filter has removed.
+    pub(crate) wire: Headers,
+    /// What the upstream got.
+    pub(crate) delivered: Option<Headers>,
 }
 
 impl Stream {
-    pub(crate) fn new(root: RootId, at: At, request: Headers, source_address: String) -> Self {
+    pub(crate) fn new(root: RootId, at: At, request: Headers, source_address: String, variables: Variables) -> Self {
         Self {
             root,
             at,
             phase: Phase::Arriving,
+            wire: request.clone(),
             request,
             request_open: true,
             response: Headers::new(),
@@ -64,6 +73,8 @@ impl Stream {
             closed: false,
             source_address,
             filter_state: BTreeMap::new(),
+            variables,
+            delivered: None,
         }
     }
 
@@ -74,7 +85,7 @@ impl Stream {
             (Phase::Arriving | Phase::Parked, None) => Outcome::Parked,
             (Phase::Gone | Phase::Replied, None) => Outcome::Gone,
             (Phase::Forwarded | Phase::Answering | Phase::AnswerParked | Phase::Answered, None) => {
-                Outcome::Forwarded(self.request.clone())
+                Outcome::Forwarded(self.delivered.as_ref().unwrap_or(&self.request).clone())
             }
         }
     }

@@ -66,7 +66,7 @@ fn kind(map: u32) -> Result<MapKind, Status> {
 }
 
 /// A map that may be read now.
-fn readable(host: &mut Host, kind: MapKind) -> Option<&Headers> {
+pub(super) fn readable(host: &mut Host, kind: MapKind) -> Option<&Headers> {
     match kind {
         MapKind::Request => {
             let stream = host.acting_stream()?;
@@ -85,7 +85,7 @@ fn readable(host: &mut Host, kind: MapKind) -> Option<&Headers> {
 }
 
 /// Changes a map that may be changed now.
-fn edit(guest: &mut Guest<'_>, map: u32, change: impl FnOnce(&mut Headers)) -> Answered {
+pub(super) fn edit(guest: &mut Guest<'_>, map: u32, change: impl FnOnce(&mut Headers)) -> Answered {
     let kind = kind(map)?;
     let stream = guest.host().acting_stream().ok_or(Status::BadArgument)?;
     let headers = match kind {

@@ -2,6 +2,7 @@
 
 mod maps;
 mod misc;
+mod nginx;
 mod properties;
 mod shared;
 mod streams;
@@ -12,6 +13,7 @@ use wasmtime::{Caller, ExternType, Linker, Module, Val};
 use crate::abi::Status;
 use crate::guest::{Guest, Halt};
 use crate::host::Host;
+use crate::profile::Profile;
 
 /// What a host function of the ABI comes back with.
 type Answered = Result<(), Halt>;
@@ -25,6 +27,8 @@ macro_rules! register {
     };
 }
 
+use register;
+
 fn status(answered: Answered) -> wasmtime::Result<u32> {
     match answered {
         Ok(()) => Ok(0),
@@ -34,7 +38,7 @@ fn status(answered: Answered) -> wasmtime::Result<u32> {
 }
 
 /// A linker with which the module can be instantiated.
-pub(crate) fn linker(module: &Module) -> wasmtime::Result<Linker<Host>> {
+pub(crate) fn linker(module: &Module, profile: &Profile) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(module.engine());
     linker.allow_shadowing(true);
     fill_gaps(&mut linker, module)?;
@@ -43,6 +47,9 @@ pub(crate) fn linker(module: &Module) -> wasmtime::Result<Linker<Host>> {
     register_shared(&mut linker)?;
     register_misc(&mut linker)?;
     wasi::register(&mut linker)?;
+    if profile.nginx().is_some() {
+        nginx::register(&mut linker)?;
+    }
     Ok(linker)
 }
 

@@ -142,7 +142,7 @@ fn is_complete(headers: &Headers) -> bool {
 }
 
 /// The callout belongs to the root context, whoever makes it; its number is unique in the VM.
-fn dispatch(
+pub(super) fn dispatch(
     guest: &mut Guest<'_>,
     upstream: String,
     headers: Headers,
@@ -163,6 +163,6 @@ fn dispatch(
     instance.next_call += CALL_STEP;
     let due_ms = (timeout_ms > 0).then(|| host.clock.elapsed_ms() + timeout_ms);
     let call = Call { id: CallId(host.calls.len()), vm, from, upstream, headers, body, trailers, timeout_ms };
-    host.calls.push(OpenCall { call, root, token, due_ms, open: true });
+    host.calls.push(OpenCall { call, root, caller: at, token, due_ms, open: true, doomed: false });
     Ok(token)
 }

@@ -15,7 +15,10 @@ impl World {
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         let calls = self.store.data().calls.iter();
-        calls.filter(|call| call.open && call.call.from != Caller::Canary).map(|call| call.call.clone()).collect()
+        calls
+            .filter(|call| call.open && !call.doomed && call.call.from != Caller::Canary)
+            .map(|call| call.call.clone())
+            .collect()
     }
 
     /// Every callout that was ever made, answered or not.
@@ -42,15 +45,21 @@ impl World {
     pub fn answer(&mut self, call: CallId, answer: Answer) -> bool {
         let Some(call) = self.host().calls.get_mut(call.0).filter(|call| call.open) else { return false };
         call.open = false;
-        let (root, token) = (call.root, call.token);
-        let (headers, body) = as_received(answer);
+        let (root, caller, token) = (call.root, call.caller, call.token);
+        let cut_off = matches!(answer, Answer::CutOff { .. });
+        let (headers, body) = if self.setup.profile.nginx().is_some() { by_nginx(answer) } else { as_received(answer) };
         let (count, size) = (number(headers.len()), number(body.len()));
         let Some(context) = self.host().root_context(root) else { return false };
         context.answer = (count > 0).then_some((headers, body));
+        context.cut_off = cut_off;
         if self.failed(root.instance) {
             return false;
         }
-        self.call(root, "proxy_on_http_call_response", &[root.context, token, count, size, 0]);
+        if self.setup.profile.nginx().is_some() {
+            self.answer_caller(caller, [token, count, size, 0]);
+        } else {
+            self.call(root, "proxy_on_http_call_response", &[root.context, token, count, size, 0]);
+        }
         if let Some(context) = self.host().root_context(root) {
             context.answer = None;
         }
@@ -65,7 +74,7 @@ impl World {
 /// The response that the filter sees; none at all after a reset.
 fn as_received(answer: Answer) -> (Headers, Vec<u8>) {
     let (status, text) = match answer {
-        Answer::Reset => return (Headers::new(), Vec::new()),
+        Answer::Reset | Answer::CutOff { .. } => return (Headers::new(), Vec::new()),
         Answer::Http { mut headers, body } => {
             if !headers.contains(":status") {
                 headers.add(":status", "200");
@@ -81,6 +90,26 @@ fn as_received(answer: Answer) -> (Headers, Vec<u8>) {
     let headers =
         Headers::from([(":status", status), ("content-length", length.as_str()), ("content-type", "text/plain")]);
     (headers, text.as_bytes().to_vec())
+}
+
+/// The answer as nginx shows it: with a word on how the callout ended, and without a status if it failed.
+fn by_nginx(answer: Answer) -> (Headers, Vec<u8>) {
+    let failed = |how| (Headers::from([(":dispatch_status", how)]), Vec::new());
+    let (mut headers, body) = match answer {
+        Answer::Http { headers, body } => (headers, body),
+        // There is a body, as far as it came.
+        Answer::CutOff { headers } => (headers, vec![b'{'; 64]),
+        Answer::Refused => return failed("connection refused"),
+        Answer::Reset => return failed("reader error"),
+        Answer::Timeout => return failed("timeout"),
+    };
+    if !headers.contains(":status") {
+        headers.add(":status", "200");
+    }
+    if !headers.contains(":dispatch_status") {
+        headers.add(":dispatch_status", "ok");
+    }
+    (headers, body)
 }
 
 fn number(count: usize) -> u32 {

@@ -60,23 +60,35 @@ impl World {
     /// How much shared data there is.
     #[must_use]
     pub fn shared_size(&self) -> SharedSize {
+        if self.setup.profile.nginx().is_some() {
+            return self.store.data().zones.size();
+        }
         self.store.data().shared.size()
     }
 
     /// The keys of the world's own `vm_id`.
     #[must_use]
     pub fn shared_keys(&self) -> Vec<Vec<u8>> {
+        if self.setup.profile.nginx().is_some() {
+            return self.store.data().zones.keys();
+        }
         self.store.data().shared.keys(&self.setup.vm_id)
     }
 
     /// A value under the world's own `vm_id`.
     #[must_use]
     pub fn shared_data(&self, key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        if self.setup.profile.nginx().is_some() {
+            return self.store.data().zones.peek(key.as_ref());
+        }
         self.store.data().shared.get(&self.setup.vm_id, key.as_ref()).map(|(value, _)| value)
     }
 
     /// Sets a value under the world's own `vm_id`, as a foreign or a broken writer would.
     pub fn set_shared_data(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        if self.setup.profile.nginx().is_some() {
+            return self.host().zones.force(&key.into(), value.into());
+        }
         let vm_id = self.setup.vm_id.clone();
         // Without a condition there is nothing that could mismatch.
         self.host().shared.set(&vm_id, key.into(), value.into(), 0).ok();

@@ -30,6 +30,9 @@ impl World {
         };
         let called = self.run(at, callback, function, arguments);
         self.act(at.instance);
+        if called == Called::Failed {
+            self.let_go_of(at.instance);
+        }
         called
     }
 

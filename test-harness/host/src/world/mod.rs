@@ -3,6 +3,7 @@
 mod calls;
 mod inspect;
 mod invoke;
+mod nginx;
 mod requests;
 mod roots;
 mod time;
@@ -13,6 +14,7 @@ use wasmtime::{Module, Store};
 
 use crate::host::Host;
 use crate::ids::{At, VmId};
+use crate::profile::Isolation;
 use crate::setup::Setup;
 use crate::{HostError, engine};
 

@@ -21,31 +21,36 @@ impl World {
     /// Makes a request. For a filter that has ended, as for one whose VM has failed, the proxy answers 503.
     pub fn request_with(&mut self, root: RootId, request: Request) -> RequestId {
         let id = RequestId(self.store.data().streams.len());
-        let root_at = self.serving(root).unwrap_or(At { instance: usize::MAX, context: 0 });
+        let root_at = self.place(root).unwrap_or(At { instance: usize::MAX, context: 0 });
         let headers = self.as_received(&request.headers);
         let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
         let context = Context::Stream { request: id, root: root_at.context };
         let context = self.host().instance(root_at).map_or(0, |instance| instance.add_context(context));
         let at = At { context, ..root_at };
-        self.host().streams.push(Stream::new(root, at, headers, request.source_address));
+        let variables = self.setup.profile.variables();
+        self.host().streams.push(Stream::new(root, at, headers, request.source_address, variables));
 
         self.call(at, "proxy_on_context_create", &[context, root_at.context]);
-        let called = self.call(at, "proxy_on_request_headers", &[context, count, u32::from(request.end_of_stream)]);
+        let end = request.end_of_stream && self.setup.profile.flags_end_of_stream();
+        let called = self.call(at, "proxy_on_request_headers", &[context, count, u32::from(end)]);
         if called == Called::Failed {
             self.fail_stream(id);
         } else if passes(called) {
             self.forward(id);
         } else if let Some(stream) = self.host().stream(id).filter(|stream| stream.phase == Phase::Arriving) {
             stream.phase = Phase::Parked;
+            if !self.waits(id) {
+                self.forward(id);
+            }
         }
         id
     }
 
     /// The lines as the proxy holds them.
     fn as_received(&self, lines: &Headers) -> Headers {
-        let profile = self.setup.profile;
+        let profile = &self.setup.profile;
         let mut headers = Headers::new();
-        for (name, value) in lines.lines() {
+        for (name, value) in lines.lines().filter(|(name, _)| !profile.drops(name)) {
             if profile.joins(name) { headers.join(name, value) } else { headers.add(name, value) }
         }
         headers
@@ -97,6 +102,9 @@ impl World {
         stream.phase = Phase::Answering;
         (stream.response, stream.response_open) = (headers, true);
         let at = stream.at;
+        if !self.survives_replies(at) {
+            return self.response(request);
+        }
 
         let called = self.call(at, "proxy_on_response_headers", &[at.context, count, 0]);
         if called == Called::Failed {
@@ -151,17 +159,23 @@ impl World {
     /// Resuming what is not parked yet works in the proxy, by accident of its order: it goes on, and is misuse.
     pub(super) fn resume_request(&mut self, request: RequestId) {
         let Some(stream) = self.host().stream(request) else { return };
-        if stream.phase != Phase::Parked || stream.closed {
+        let (phase, closed) = (stream.phase, stream.closed);
+        let let_through = phase == Phase::Forwarded && self.setup.profile.nginx().is_some_and(|conf| !conf.waits);
+        if (phase != Phase::Parked || closed) && !let_through {
             self.host().misuse(Some(request), MisuseKind::ResumedNotParked);
         }
         self.forward(request);
     }
 
-    fn forward(&mut self, request: RequestId) {
-        let waits = |stream: &&mut Stream| matches!(stream.phase, Phase::Arriving | Phase::Parked) && !stream.closed;
-        if let Some(stream) = self.host().stream(request).filter(waits) {
+    pub(super) fn forward(&mut self, request: RequestId) {
+        let waits = |stream: &&Stream| matches!(stream.phase, Phase::Arriving | Phase::Parked) && !stream.closed;
+        let Some(stream) = self.store.data().streams.get(request.0).filter(waits) else { return };
+        let delivered = self.setup.profile.delivered(&stream.request, &stream.wire, &stream.variables);
+        let Some(delivered) = delivered else { return self.deny(request) };
+        if let Some(stream) = self.host().stream(request) {
             stream.phase = Phase::Forwarded;
             stream.request_open = false;
+            stream.delivered = Some(delivered);
         }
     }
 
@@ -177,6 +191,7 @@ impl World {
 
     /// Sends the client a reply, which ends the request. A head that is on its way already can only be cut.
     pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {
+        let response = with_defaults(&reply, self.setup.profile.nginx().is_some());
         let Some(stream) = self.host().stream(request) else { return };
         if stream.closed || stream.reply.is_some() {
             return self.host().misuse(Some(request), MisuseKind::RepliedTwice);
@@ -187,7 +202,7 @@ impl World {
         let response_began = matches!(stream.phase, Phase::Answering | Phase::AnswerParked);
         let (at, asks_filter) = (stream.at, !response_began && !stream.failed);
         stream.phase = Phase::Replied;
-        stream.response = with_defaults(&reply);
+        stream.response = response;
         stream.response_open = true;
         stream.reply = Some(reply);
 
@@ -218,7 +233,8 @@ impl World {
         let Some(stream) = self.host().stream(request).filter(|stream| !stream.closed) else { return };
         stream.failed = true;
         let (headers, details) = (Headers::new(), "wasm_fail_stream".to_owned());
-        self.reply(request, Reply { status: 503, headers, body: Vec::new(), grpc_status: Some(14), details });
+        let status = self.status_of_failure();
+        self.reply(request, Reply { status, headers, body: Vec::new(), grpc_status: Some(14), details });
     }
 
     /// The filter cuts a request, whatever it is at.
@@ -230,7 +246,7 @@ impl World {
         }
     }
 
-    fn finish(&mut self, request: RequestId) {
+    pub(super) fn finish(&mut self, request: RequestId) {
         let Some(stream) = self.host().stream(request).filter(|stream| !stream.closed) else { return };
         stream.closed = true;
         if matches!(stream.phase, Phase::Arriving | Phase::Parked) {
@@ -240,8 +256,14 @@ impl World {
         for farewell in self.setup.profile.farewells() {
             self.say_farewell(request, at, farewell);
         }
-        if let Some(instance) = self.host().instance(at) {
+        let host = self.host();
+        if let Some(instance) = host.instance(at) {
             instance.contexts.remove(&at.context);
+            // A VM that was started for this request alone ends with it.
+            instance.failed |= instance.of_one_request;
+        }
+        if host.profile.nginx().is_some() {
+            host.calls.iter_mut().filter(|call| call.caller == at).for_each(|call| call.open = false);
         }
         self.end_if_idle(root);
     }
@@ -268,11 +290,11 @@ fn passes(called: Called) -> bool {
     matches!(called, Called::Absent | Called::Returned { value: CONTINUE, stopped: false })
 }
 
-/// The headers that the proxy itself gives a reply.
-fn with_defaults(reply: &Reply) -> Headers {
+/// The headers of a reply as the proxy sends it; nginx sends one of each name, the last.
+fn with_defaults(reply: &Reply, one_of_each: bool) -> Headers {
     let mut headers = Headers::from([(":status", reply.status.to_string())]);
     for (name, value) in reply.headers.lines() {
-        headers.add(name, value);
+        if one_of_each { headers.replace(name, value) } else { headers.add(name, value) }
     }
     if !reply.body.is_empty() {
         headers.replace("content-length", reply.body.len().to_string());

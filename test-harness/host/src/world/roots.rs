@@ -6,6 +6,7 @@ use crate::error::{Rejected, RejectionCause};
 use crate::host::{Context, Instance, RootContext};
 use crate::hostcalls;
 use crate::ids::{At, RootId, VmId};
+use crate::profile::MAX_CONFIGURATION;
 use crate::report::FailurePolicy;
 
 impl World {
@@ -26,7 +27,11 @@ impl World {
     }
 
     fn configure_quietly(&mut self, vm: VmId, name: &str, configuration: Vec<u8>) -> Result<RootId, RejectionCause> {
-        if self.setup.canary {
+        let is_nginx = self.setup.profile.nginx().is_some();
+        if is_nginx && configuration.len() > MAX_CONFIGURATION {
+            return Err(RejectionCause::ConfigurationTooLong);
+        }
+        if self.setup.canary && !is_nginx {
             let canary = self.instantiate(vm, true)?;
             let tried = self.start_root(canary, None, name, &configuration);
             self.drop_instance(canary);
@@ -68,10 +73,12 @@ impl World {
         let restarted =
             self.live_instance(worker).and_then(|instance| self.start_root(instance, Some(id), &name, &configuration));
         let root = self.roots.get_mut(id.0)?;
+        let failed = root.at;
         if let Ok(at) = restarted {
             root.at = at;
+            self.keep_timers(failed, at);
         }
-        Some(root.at)
+        self.roots.get(id.0).map(|root| root.at)
     }
 
     /// The VM of a worker, started if there is none or it has failed.
@@ -87,13 +94,13 @@ impl World {
         Ok(instance)
     }
 
-    fn instantiate(&mut self, vm: VmId, canary: bool) -> Result<usize, RejectionCause> {
+    pub(super) fn instantiate(&mut self, vm: VmId, canary: bool) -> Result<usize, RejectionCause> {
         let worker = self.workers.get(vm.0).ok_or_else(|| not_instantiated("no such worker"))?;
         let (module, vm_id) = (worker.module.clone(), worker.vm_id.clone());
         let instance = self.host().instances.len();
         self.host().instances.push(Instance::new(vm, canary, vm_id));
 
-        let linked = hostcalls::linker(&module).and_then(|linker| {
+        let linked = hostcalls::linker(&module, &self.setup.profile).and_then(|linker| {
             self.store.set_fuel(self.setup.fuel)?;
             linker.instantiate(&mut self.store, &module)
         });
@@ -120,7 +127,7 @@ impl World {
         self.check(instance)
     }
 
-    fn start_root(
+    pub(super) fn start_root(
         &mut self,
         instance: usize,
         root: Option<RootId>,
@@ -132,7 +139,9 @@ impl World {
             name: name.to_owned(),
             configuration: Some(configuration.to_vec()),
             tick: None,
+            old_ticks: Vec::new(),
             answer: None,
+            cut_off: false,
             lingering: false,
         });
         let vm_configuration = size(&self.setup.vm_configuration);
@@ -142,7 +151,8 @@ impl World {
         let at = At { instance, context };
 
         self.call(at, "proxy_on_context_create", &[context, 0]);
-        if first && !self.agrees(at, "proxy_on_vm_start", vm_configuration) {
+        let starts = first && !self.is_restarted(root);
+        if starts && !self.agrees(at, "proxy_on_vm_start", vm_configuration) {
             return Err(self.refuse(instance, RejectionCause::VmStartRefused));
         }
         if !self.agrees(at, "proxy_on_configure", size(configuration)) {

@@ -39,7 +39,7 @@ impl World {
 
     /// Delivers messages between workers until there are none. Time does not pass.
     pub fn run_until_idle(&mut self) {
-        while self.deliver_wakeup() {}
+        while self.deliver_wakeup() || self.fail_doomed() {}
     }
 
     /// Tells the owner of a queue about one message. Says whether there was one to tell about.
@@ -73,10 +73,14 @@ impl World {
 
     fn next_due(&self) -> Option<(u64, Due)> {
         let host = self.store.data();
-        let live = host.instances.iter().enumerate().filter(|(_, instance)| !instance.failed);
+        let live =
+            host.instances.iter().enumerate().filter(|(_, instance)| !instance.failed && !instance.of_one_request);
         let ticks = live.flat_map(|(index, instance)| {
             instance.contexts.iter().filter_map(move |(number, context)| match context {
-                Context::Root(root) => Some((root.tick?.due_ms, Due::Tick(At { instance: index, context: *number }))),
+                Context::Root(root) => {
+                    let due_ms = root.tick.iter().chain(&root.old_ticks).map(|tick| tick.due_ms).min()?;
+                    Some((due_ms, Due::Tick(At { instance: index, context: *number })))
+                }
                 Context::Stream { .. } => None,
             })
         });
@@ -89,7 +93,10 @@ impl World {
     fn tick(&mut self, at: At) {
         self.call(at, "proxy_on_tick", &[at.context]);
         let elapsed = self.store.data().clock.elapsed_ms();
-        if let Some(tick) = self.host().root_context(at).and_then(|root| root.tick.as_mut()) {
+        let Some(root) = self.host().root_context(at) else { return };
+        // Of several timers it was the one that is due first.
+        let timers = root.tick.iter_mut().chain(&mut root.old_ticks);
+        if let Some(tick) = timers.min_by_key(|tick| tick.due_ms) {
             *tick = Tick { due_ms: elapsed + tick.period_ms, ..*tick };
         }
     }

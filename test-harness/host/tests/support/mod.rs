@@ -42,6 +42,7 @@ const PRELUDE: &str = r#"
     (func $proxy_http_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_set_tick_period_milliseconds" (func $tick_every (param i32) (result i32)))
   (import "env" "proxy_get_current_time_nanoseconds" (func $now (param i32) (result i32)))
+  (import "env" "proxy_get_log_level" (func $log_level (param i32) (result i32)))
   (import "env" "proxy_done" (func $done (result i32)))
   (import "env" "proxy_grpc_cancel" (func $grpc_cancel (param i32) (result i32)))
   (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
@@ -81,7 +82,7 @@ const PRELUDE: &str = r#"
 "#;
 
 /// The signatures of the callbacks that tests write, with names for their parameters.
-const CALLBACKS: [(&str, &str); 12] = [
+const CALLBACKS: [(&str, &str); 13] = [
     ("proxy_on_context_create", "(param $id i32) (param $root i32)"),
     ("proxy_on_vm_start", "(param $id i32) (param $size i32) (result i32)"),
     ("proxy_on_configure", "(param $id i32) (param $size i32) (result i32)"),
@@ -89,6 +90,7 @@ const CALLBACKS: [(&str, &str); 12] = [
     ("proxy_on_queue_ready", "(param $id i32) (param $queue i32)"),
     ("proxy_on_request_headers", "(param $id i32) (param $headers i32) (param $end i32) (result i32)"),
     ("proxy_on_request_body", "(param $id i32) (param $size i32) (param $end i32) (result i32)"),
+    ("proxy_on_response_body", "(param $id i32) (param $size i32) (param $end i32) (result i32)"),
     ("proxy_on_response_headers", "(param $id i32) (param $headers i32) (param $end i32) (result i32)"),
     (
         "proxy_on_http_call_response",
