@@ -1,6 +1,6 @@
 # Each target is a script of the same name in scripts/, which installs what it needs and says how long its parts took.
 .DEFAULT_GOAL := help
-.PHONY: help setup build artifact demo test verify ci bench memory clean
+.PHONY: help setup build artifact demo test verify ci bench memory swap-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -31,6 +31,9 @@ bench: ## what the filter costs in Envoy, and what a lookup costs
 
 memory: ## 200,000 users through one Envoy, within the cache budget
 	@scripts/memory
+
+swap-test: ## 20 swaps of the filter under 1,000 requests a second
+	@SWAPS=$(SWAPS) scripts/swap-test
 
 clean: ## remove what was built and installed in this folder
 	rm -rf .build dist

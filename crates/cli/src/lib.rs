@@ -1,8 +1,8 @@
 //! `jwe-gate`: looks into session tokens, mints them, checks configurations, and swaps the filter of running Envoys.
 //!
-//! Exit status: 0 for a good answer, 1 for a bad one, 2 when the question could not be asked; a swap that left Envoys
-//! different from each other, or from what they were, is 3. No command prints a
-//! secret, and none takes one as an argument, where every user of the machine could read it.
+//! Exit status: 0 for a good answer, 1 for a bad one, 2 when the question could not be asked, 3 when a swap left Envoys
+//! that differ from each other or from what they were. No command prints a secret, and none takes one as an argument,
+//! where every user of the machine could read it.
 
 mod arguments;
 mod check;

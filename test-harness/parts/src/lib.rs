@@ -12,4 +12,5 @@ pub mod redis_cluster;
 pub mod redis_sentinels;
 pub mod scratch;
 pub mod server;
+pub mod streaming;
 pub mod upstream;

@@ -52,7 +52,7 @@ impl Answer {
         self
     }
 
-    fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         let head = format!("HTTP/1.1 {} \r\ncontent-length: {}\r\n", self.status, self.body.len());
         let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
         let head = headers.fold(head, |text, line| text + &line) + "\r\n";

@@ -171,7 +171,11 @@ fn place(folder: &std::path::Path, gate: usize, setup: &Setup, version: u32) {
 }
 
 /// The lookup service of the scenario, over a network.
-fn serve(lookup: FakeLookup) -> Server {
+///
+/// # Panics
+/// When there is no free port.
+#[must_use]
+pub fn serve(lookup: FakeLookup) -> Server {
     let answer = move |request: jwe_gate_test_parts::server::Request| {
         lookup.arrived(&request.body);
         lookup.wait();
