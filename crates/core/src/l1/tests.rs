@@ -126,6 +126,20 @@ fn a_value_of_another_shape_reads_as_empty_and_is_mended() {
 }
 
 #[test]
+fn records_of_another_layout_are_free_slots() {
+    let l1 = l1(1);
+    let full: Vec<_> = [1, 2, 3, 4].map(|n| (&l1, tag(n), judgement(Verdict::Allow, n.into()))).into();
+    let mut set = set(&full);
+    set.chunks_exact_mut(256).for_each(|slot| slot[0] += 1);
+    assert!((1..=4).all(|n| l1.find(tag(n), &set).is_none()));
+    // Even an older judgement is stored: what nobody can read supersedes nothing, and is lost to nobody.
+    let Stored::Changed { value, evicted: false } = l1.store(tag(1), &judgement(Verdict::Allow, 0), &set, NOW) else {
+        panic!("not stored");
+    };
+    assert_eq!(l1.find(tag(1), &value), Some(judgement(Verdict::Allow, 0)));
+}
+
+#[test]
 fn set_names_are_few() {
     let l1 = l1(1);
     let names: std::collections::BTreeSet<_> = (0..=255).map(|number| l1.set_of(tag(number))).collect();

@@ -59,6 +59,20 @@ fn every_changed_bit_and_every_cut_makes_it_no_record() {
 }
 
 #[test]
+fn a_record_of_another_layout_is_none_even_under_a_good_mac() {
+    let key = MacKey::derive(&Secret::new("a"), b"test");
+    let length = HEAD + judgement().user.len() + MAC;
+    let mut bytes = codec(1, 1, &["a"]).encode(TAG, &judgement(), length).unwrap();
+    for layout in (0..=255).filter(|layout| *layout != LAYOUT) {
+        bytes[0] = layout;
+        let mac = key.tag(&bytes[..length - MAC]);
+        bytes[length - MAC..].copy_from_slice(&mac);
+        assert_eq!(codec(1, 1, &["a"]).decode(TAG, &bytes), None, "layout {layout}");
+        assert_eq!(outline(&bytes), None, "layout {layout}");
+    }
+}
+
+#[test]
 fn an_id_that_does_not_fit_is_not_written() {
     let judgement = Judgement { user: Rc::from("x".repeat(200)), ..judgement() };
     assert!(codec(1, 1, &["a"]).encode(TAG, &judgement, HEAD + 200 + MAC).is_some());
