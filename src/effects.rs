@@ -3,9 +3,7 @@
 use std::rc::Rc;
 
 use jwe_gate_core::claims::Session;
-use jwe_gate_core::gate::{
-    Annotations, BYPASS_MARKER, Callout, ContextId, Edits, Effect, Effects, Event, HeaderEdit, LogLevel,
-};
+use jwe_gate_core::gate::{Annotations, Callout, ContextId, Edits, Effect, Effects, Event, HeaderEdit, LogLevel};
 
 use crate::host;
 use crate::runtime::SharedRuntime;
@@ -122,8 +120,8 @@ fn edit(edits: &Edits) {
     if let Some((name, identity)) = &edits.identity {
         host::set_header(name, identity.user_id.as_bytes());
     }
-    if edits.bypass {
-        host::set_header(BYPASS_MARKER, b"true");
+    for (name, value) in &edits.set {
+        host::set_header(name, value.as_bytes());
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use jwe_gate_contract::{Kind, LookupSecret};
 
 use crate::claims::Rules;
-use crate::config::{Access, AccessLog, CacheConfig, Config, LookupConfig, SessionConfig};
+use crate::config::{Access, AccessLog, CacheConfig, Config, LookupConfig, OnUnauthenticated, SessionConfig};
 use crate::cookie::{Limits, Name};
-use crate::gate::BYPASS_MARKER;
+use crate::gate::{BYPASS_MARKER, STATUS_HEADER};
 use crate::jwe::{DeriveError, KeyRing};
 use crate::l1::L1;
 use crate::mac::{MacKey, digest};
@@ -24,6 +24,7 @@ pub struct Policy {
     pub(crate) lookup: Option<LookupPolicy>,
     pub(crate) cache: CacheConfig,
     pub(crate) access: Access,
+    pub(crate) on_unauthenticated: OnUnauthenticated,
     pub(crate) issuer_paths: Vec<String>,
     pub(crate) user_id_header: Rc<str>,
     /// Headers that only the gate may set, in lower case.
@@ -88,16 +89,17 @@ impl Policy {
         let sessions = sessions.collect::<Result<_, _>>()?;
         let bypass = config.bypass.map(|bypass| Bypass { header: bypass.header, value: bypass.value });
         let bypass_header = bypass.as_ref().map_or(LEGACY_BYPASS_HEADER, |bypass| &bypass.header);
-        let guarded = vec![config.user_id_header.clone(), BYPASS_MARKER.to_owned(), bypass_header.to_owned()];
+        let guarded = [&config.user_id_header, BYPASS_MARKER, STATUS_HEADER, bypass_header].map(str::to_owned);
         Ok(Self {
             sessions,
             names,
             lookup,
             cache: config.cache,
             access: config.access,
+            on_unauthenticated: config.on_unauthenticated,
             issuer_paths: config.issuer_paths,
             user_id_header: Rc::from(config.user_id_header),
-            guarded,
+            guarded: guarded.into(),
             bypass,
             limits: config.limits,
             max_waiting: config.max_waiting,

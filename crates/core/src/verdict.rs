@@ -145,6 +145,18 @@ pub enum Answer {
     Unavailable,
 }
 
+impl Answer {
+    /// The name that clients and apps are told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forbidden => "forbidden",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 impl Denial {
     /// The only place that decides what a client is told.
     #[must_use]

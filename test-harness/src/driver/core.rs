@@ -6,8 +6,7 @@ use std::rc::Rc;
 use jwe_gate_core::claims::Session;
 use jwe_gate_core::config::Config;
 use jwe_gate_core::gate::{
-    BYPASS_MARKER, Callout, CalloutId, Cas, ContextId, Edits, Effect, Effects, Event, Gate, HeaderEdit, RequestHeaders,
-    SharedData,
+    Callout, CalloutId, Cas, ContextId, Edits, Effect, Effects, Event, Gate, HeaderEdit, RequestHeaders, SharedData,
 };
 use jwe_gate_core::l1::SetKey;
 use jwe_gate_core::policy::Policy;
@@ -223,9 +222,9 @@ fn apply(map: &mut Map, edits: &Edits) {
         remove(map, name.as_bytes());
         map.push((name.as_bytes().into(), identity.user_id.clone().into()));
     }
-    if edits.bypass {
-        remove(map, BYPASS_MARKER.as_bytes());
-        map.push((BYPASS_MARKER.into(), b"true".into()));
+    for (name, value) in &edits.set {
+        remove(map, name.as_bytes());
+        map.push(((*name).into(), (*value).into()));
     }
 }
 

@@ -8,7 +8,7 @@ use super::environment::{Environment, number, secrets, switch, variable};
 use super::error::{ConfigError, Fault};
 use super::raw::{RawBypass, RawCache, RawConfig, RawLimits, RawLookup, RawRoute, RawSession};
 use super::scalar::{MaxAge, SecretRef, Whole};
-use super::{Access, AccessLog, BypassConfig, CacheConfig, Config, LookupConfig, SessionConfig};
+use super::{Access, AccessLog, BypassConfig, CacheConfig, Config, LookupConfig, OnUnauthenticated, SessionConfig};
 use crate::claims::Rules;
 use crate::cookie::{Limits, Name};
 use crate::jwe::Profile;
@@ -30,11 +30,13 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
     let sessions = reader.sessions(raw.sessions)?;
     let lookup = reader.lookup(raw.lookup)?;
     let bypass = reader.bypass(raw.bypass)?;
+    let (access, on_unauthenticated) = route(raw.routes.as_deref())?;
     Ok(Config {
         sessions,
         lookup,
         cache: cache(&raw.cache)?,
-        access: access(raw.routes.as_deref())?,
+        access,
+        on_unauthenticated,
         issuer_paths: issuer_paths(raw.issuer_paths)?,
         user_id_header: user_id_header(raw.identity.user_id.as_deref(), bypass.as_ref())?,
         bypass,
@@ -246,12 +248,16 @@ fn limits(raw: &RawLimits) -> Checked<Limits> {
 }
 
 /// One rule for everything, until rules can tell paths apart.
-fn access(routes: Option<&[RawRoute]>) -> Checked<Access> {
-    match routes {
-        None => Ok(Access::Required),
-        Some([route]) => Ok(route.access),
-        Some(_) => Err(ConfigError::new("routes", Fault::Routes)),
+fn route(routes: Option<&[RawRoute]>) -> Checked<(Access, OnUnauthenticated)> {
+    let (access, otherwise) = match routes {
+        None => (Access::Required, None),
+        Some([rule]) => (rule.access, rule.on_unauthenticated),
+        Some(_) => return Err(ConfigError::new("routes", Fault::Routes)),
+    };
+    if otherwise.is_some() && access != Access::Required {
+        return Err(ConfigError::new("routes[0].on_unauthenticated", Fault::OnlyRequired));
     }
+    Ok((access, otherwise.unwrap_or_default()))
 }
 
 fn issuer_paths(raw: Option<Vec<String>>) -> Checked<Vec<String>> {
@@ -289,7 +295,8 @@ fn header_name(path: &str, name: &str) -> Checked<String> {
         return Err(ConfigError::new(path, Fault::HeaderName));
     }
     let name = name.to_ascii_lowercase();
-    if RESERVED.contains(&name.as_str()) || name.starts_with("x-envoy-") || name == crate::gate::BYPASS_MARKER {
+    // The proxy's own headers, and those of the gate, which listeners strip by their prefix.
+    if RESERVED.contains(&name.as_str()) || name.starts_with("x-envoy-") || name.starts_with("x-jwe-gate-") {
         return Err(ConfigError::new(path, Fault::HeaderReserved));
     }
     Ok(name)

@@ -30,6 +30,8 @@ pub enum Fault {
     CookieName,
     /// No secret is configured, and none of the variables for one is set.
     NoSecret,
+    /// The field says what happens to requests without a session, and the rule lets them pass.
+    OnlyRequired,
     /// The number is outside these bounds.
     OutOfBounds {
         /// The smallest that is accepted.
@@ -81,6 +83,7 @@ impl fmt::Display for Fault {
             Self::HeaderName => "is not a header name",
             Self::HeaderReserved => "is a header that the proxy or the gate needs for itself",
             Self::NoSecret => "no secret: set `secrets`, or one of AUTH_SECRET, NEXTAUTH_SECRET, JWT_SECRET",
+            Self::OnlyRequired => "has a meaning only with the access `required`",
             Self::Path => "must begin with a slash",
             Self::PlaceholderSecret => "is a placeholder and not a secret",
             Self::Routes => "must hold exactly one rule",

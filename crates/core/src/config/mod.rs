@@ -32,6 +32,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// Who may pass. One rule for every request.
     pub access: Access,
+    /// What becomes of a request without an accepted session where one is required.
+    pub on_unauthenticated: OnUnauthenticated,
     /// Paths on which the app turns a shown token into a fresh one.
     pub issuer_paths: Vec<String>,
     /// The header that tells the app who the user is, in lower case.
@@ -107,6 +109,17 @@ pub enum Access {
     Optional,
     /// Only who has a session.
     Required,
+}
+
+/// What becomes of a request that has no accepted session where one is required.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnauthenticated {
+    /// It goes on to the app, without an identity and out of reach of caches.
+    Forward,
+    /// The gate answers it.
+    #[default]
+    Reply,
 }
 
 /// A door for maintenance: requests that show a secret value pass without a session and without an identity.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::error::{ConfigError, Fault};
 use super::scalar::{MaxAge, SecretRef, Whole};
 use super::structure;
-use super::{Access, SubjectLog};
+use super::{Access, OnUnauthenticated, SubjectLog};
 use crate::jwe::Profile;
 
 #[derive(Debug, Deserialize)]
@@ -68,6 +68,7 @@ pub(super) struct RawCache {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRoute {
     pub(super) access: Access,
+    pub(super) on_unauthenticated: Option<OnUnauthenticated>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -32,7 +32,7 @@ fn an_empty_configuration_means_what_the_variables_say() {
     let [session] = &config.sessions[..] else { panic!("one session expected") };
     assert_eq!(session.cookie.as_str(), "__Secure-authjs.session-token");
     assert_eq!(session.profile, Profile::AuthJs);
-    assert_eq!(config.access, Access::Required);
+    assert_eq!((config.access, config.on_unauthenticated), (Access::Required, OnUnauthenticated::Reply));
     assert!(config.lookup.is_none());
 }
 

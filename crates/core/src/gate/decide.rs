@@ -6,8 +6,8 @@ use super::authenticate::Progress;
 use super::event::{Annotations, ContextId, Edits, Effect, HeaderEdit, LogLevel, RequestHeaders, SharedData};
 use super::read::Request;
 use super::reply::Reply;
-use super::{Effects, Gate};
-use crate::config::{Access, SubjectLog};
+use super::{BYPASS_MARKER, Effects, Gate, STATUS_HEADER};
+use crate::config::{Access, OnUnauthenticated, SubjectLog};
 use crate::cookie;
 use crate::l0::Known;
 use crate::metrics::Metric;
@@ -22,8 +22,9 @@ pub(super) struct Pass {
     pub(super) accepted: Edits,
     /// The changes if it is not, where the request may go on without one.
     pub(super) anonymous: Option<Edits>,
-    /// Whether the request must not go on while nobody knows: the app would turn the token into a fresh one.
-    pub(super) issuer_path: bool,
+    /// Whether the request is answered here while nobody knows: the app would turn the token into a fresh one, or
+    /// take somebody who is signed in for a stranger.
+    pub(super) needs_certainty: bool,
 }
 
 impl Gate {
@@ -42,7 +43,7 @@ impl Gate {
         let request = Request::read(&policy, headers);
         let lines = request.cookie_lines();
         if request.bypass {
-            let edits = Edits { bypass: true, ..self.anonymous(&request, &lines) };
+            let edits = Edits { set: vec![(BYPASS_MARKER, "true")], ..self.anonymous(&request, &lines) };
             return self.bypassed(context, edits, effects);
         }
         if policy.access == Access::Open && !request.issuer_path {
@@ -50,8 +51,10 @@ impl Gate {
             return self.forward(context, edits, "open", effects);
         }
         let (progress, accepted) = self.authenticate(now, &request, &lines, shared);
-        let anonymous = (policy.access != Access::Required).then(|| self.anonymous(&request, &lines));
-        let pass = Pass { context, accepted, anonymous, issuer_path: request.issuer_path };
+        let required = policy.access == Access::Required;
+        let replies = required && policy.on_unauthenticated == OnUnauthenticated::Reply;
+        let anonymous = (!replies).then(|| self.anonymous(&request, &lines));
+        let pass = Pass { context, accepted, anonymous, needs_certainty: required || request.issuer_path };
         match progress {
             Progress::Known(known) => self.finish(pass, Ok(known), effects),
             Progress::Denied(denial) => self.finish(pass, Err(denial), effects),
@@ -90,8 +93,9 @@ impl Gate {
     }
 
     fn refuse(&mut self, pass: Pass, denial: Denial, effects: &mut Effects) {
-        let undecided = denial.answer() == Answer::Unavailable && pass.issuer_path;
+        let undecided = denial.answer() == Answer::Unavailable && pass.needs_certainty;
         if let Some(edits) = pass.anonymous.filter(|_| !undecided) {
+            let edits = Edits { set: self.marks(denial), ..edits };
             return self.forward(pass.context, edits, denial.as_str(), effects);
         }
         self.counters.count(Metric::Decision(denial.as_str()));
@@ -123,6 +127,16 @@ impl Gate {
             authorization: request.authorization_without_session(),
             ..Edits::default()
         }
+    }
+
+    /// What is said of a checked request that goes on without a session. Where a session is required its reply is
+    /// nobody else's: caches behind the gate that keep to RFC 9111 neither answer it unasked nor keep its reply.
+    fn marks(&self, denial: Denial) -> Vec<(&'static str, &'static str)> {
+        let mut marks = vec![(STATUS_HEADER, denial.answer().as_str())];
+        if self.policy.access == Access::Required {
+            marks.push(("cache-control", "no-store, no-cache"));
+        }
+        marks
     }
 
     fn logged(&self, reason: &'static str) -> Option<&'static str> {

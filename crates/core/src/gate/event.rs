@@ -196,8 +196,9 @@ pub struct Edits {
     pub authorization: HeaderEdit,
     /// Who the user is: the name of the header, and the identity.
     pub identity: Option<(Rc<str>, Rc<Identity>)>,
-    /// Whether the app is told that this is a bypass.
-    pub bypass: bool,
+    /// What the app, and caches before it, are told of a request that nobody is named in. Each takes the place of all
+    /// lines of its name.
+    pub set: Vec<(&'static str, &'static str)>,
 }
 
 /// What becomes of one header.

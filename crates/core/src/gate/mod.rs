@@ -32,7 +32,11 @@ use question::Nonces;
 use waiting::Waiting;
 
 /// The header that tells the app that a request came in by the bypass, and without a user.
-pub const BYPASS_MARKER: &str = "x-jwe-gate-bypass";
+pub(crate) const BYPASS_MARKER: &str = "x-jwe-gate-bypass";
+
+/// The header that tells the app why nobody is named in a request that was checked. Only information: what counts is
+/// that there is no identity.
+pub(crate) const STATUS_HEADER: &str = "x-jwe-gate-status";
 
 /// How often the host is asked to tick: each tick sends what no wake-up has sent and gives up what is overdue.
 const TICK: Duration = Duration::from_millis(100);
