@@ -6,7 +6,9 @@ use std::time::Duration;
 use jwe_gate_contract::{Kind, LookupSecret};
 
 use crate::claims::Rules;
-use crate::config::{Access, AccessLog, CacheConfig, Config, LookupConfig, OnUnauthenticated, SessionConfig};
+use crate::config::{
+    Access, AccessLog, CacheConfig, Config, LookupConfig, OnLookupError, OnUnauthenticated, SessionConfig,
+};
 use crate::cookie::{Limits, Name};
 use crate::gate::{BYPASS_MARKER, STATUS_HEADER};
 use crate::jwe::{DeriveError, KeyRing};
@@ -58,6 +60,7 @@ pub(crate) struct LookupPolicy {
     pub(crate) secret: LookupSecret,
     pub(crate) realm: Rc<str>,
     pub(crate) max_fresh: Duration,
+    pub(crate) on_error: OnLookupError,
     pub(crate) l1: L1,
 }
 
@@ -74,7 +77,8 @@ const LEGACY_BYPASS_HEADER: &str = "x-bypass-auth";
 impl Policy {
     /// Whether it matters which path a request asks for.
     pub(crate) fn reads_paths(&self) -> bool {
-        self.access != Access::Required
+        let lets_unknown_pass = |lookup: &LookupPolicy| lookup.on_error == OnLookupError::Allow;
+        self.access != Access::Required || self.lookup.as_ref().is_some_and(lets_unknown_pass)
     }
 
     /// Derives all keys. The secrets are wiped when this returns.
@@ -156,6 +160,7 @@ fn compile_lookup(lookup: LookupConfig, sessions: &[SessionConfig], cache: Cache
         secret: lookup.secret,
         realm: Rc::from(lookup.realm),
         max_fresh: lookup.max_fresh,
+        on_error: lookup.on_error,
         l1: L1::new(codec, cache.l1_records, cache.record_bytes),
     }
 }

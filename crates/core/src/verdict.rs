@@ -93,6 +93,13 @@ impl Judgement {
         }
     }
 
+    /// Whether it says anything at this time. A denial that is over refuses nobody by itself, but it is not forgotten:
+    /// where nobody can be asked it keeps its user from passing for an unknown one.
+    #[must_use]
+    pub fn counts(&self, now: UnixMillis) -> bool {
+        now < self.limits.hard_until || self.verdict != Verdict::Allow
+    }
+
     /// The one of two judgements that holds; the first where they are alike.
     #[must_use]
     pub fn newest(one: Option<Self>, other: Option<Self>) -> Option<Self> {

@@ -8,7 +8,9 @@ use super::environment::{Environment, number, secrets, switch, variable};
 use super::error::{ConfigError, Fault};
 use super::raw::{RawBypass, RawCache, RawConfig, RawLimits, RawLookup, RawRoute, RawSession};
 use super::scalar::{MaxAge, SecretRef, Whole};
-use super::{Access, AccessLog, BypassConfig, CacheConfig, Config, LookupConfig, OnUnauthenticated, SessionConfig};
+use super::{
+    Access, AccessLog, BypassConfig, CacheConfig, Config, LookupConfig, OnLookupError, OnUnauthenticated, SessionConfig,
+};
 use crate::claims::Rules;
 use crate::cookie::{Limits, Name};
 use crate::jwe::Profile;
@@ -28,7 +30,7 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
     }
     let mut reader = Reader { environment, warnings: Vec::new() };
     let sessions = reader.sessions(raw.sessions)?;
-    let lookup = reader.lookup(raw.lookup)?;
+    let lookup = reader.lookup(raw.lookup, raw.on_lookup_error)?;
     let bypass = reader.bypass(raw.bypass)?;
     let (access, on_unauthenticated) = route(raw.routes.as_deref())?;
     Ok(Config {
@@ -161,7 +163,7 @@ impl Reader<'_> {
         Ok(secret)
     }
 
-    fn lookup(&mut self, raw: Option<RawLookup>) -> Checked<Option<LookupConfig>> {
+    fn lookup(&mut self, raw: Option<RawLookup>, on_error: Option<OnLookupError>) -> Checked<Option<LookupConfig>> {
         let raw = match (switch(self.environment, "ENABLE_DB_CHECK")?, raw) {
             (Some(false), raw) => {
                 if raw.is_some() {
@@ -189,7 +191,16 @@ impl Reader<'_> {
             secret,
             realm: text("lookup.realm", raw.realm, "default")?,
             max_fresh: Duration::from_secs(max_fresh),
+            on_error: self.on_lookup_error(on_error),
         }))
+    }
+
+    fn on_lookup_error(&mut self, raw: Option<OnLookupError>) -> OnLookupError {
+        if raw == Some(OnLookupError::Allow) {
+            self.warnings
+                .push("on_lookup_error: while lookups fail every valid token of an unknown user passes".to_owned());
+        }
+        raw.unwrap_or_default()
     }
 
     fn bypass(&mut self, raw: Option<RawBypass>) -> Checked<Option<BypassConfig>> {

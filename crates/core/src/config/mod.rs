@@ -86,6 +86,21 @@ pub struct LookupConfig {
     pub realm: String,
     /// The longest that a verdict is used without asking again.
     pub max_fresh: Duration,
+    /// What passes while it fails.
+    pub on_error: OnLookupError,
+}
+
+/// What passes while lookups fail, besides records that are fresh or stale. A denial stays a denial in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLookupError {
+    /// Known users up to the hard limit of their record, and every good token of users of whom nothing is known.
+    Allow,
+    /// Nobody.
+    Deny,
+    /// Known users, up to the hard limit of their record.
+    #[default]
+    Stale,
 }
 
 /// Sizes of the caches.

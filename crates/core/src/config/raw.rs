@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::error::{ConfigError, Fault};
 use super::scalar::{MaxAge, SecretRef, Whole};
 use super::structure;
-use super::{Access, OnUnauthenticated, SubjectLog};
+use super::{Access, OnLookupError, OnUnauthenticated, SubjectLog};
 use crate::jwe::Profile;
 
 #[derive(Debug, Deserialize)]
@@ -14,6 +14,7 @@ pub(super) struct RawConfig {
     pub(super) version: Option<Whole>,
     pub(super) sessions: Option<Vec<RawSession>>,
     pub(super) lookup: Option<RawLookup>,
+    pub(super) on_lookup_error: Option<OnLookupError>,
     #[serde(default)]
     pub(super) cache: RawCache,
     pub(super) routes: Option<Vec<RawRoute>>,

@@ -72,6 +72,17 @@ fn the_time_to_live_of_records_comes_from_the_old_variable() {
 }
 
 #[test]
+fn letting_unknown_users_pass_is_warned_about() {
+    let lookup = |json| parse(json, &[SECRET, LOOKUP]).unwrap();
+    let allow = lookup(r#"{"lookup":{},"on_lookup_error":"allow"}"#);
+    assert_eq!(allow.lookup.unwrap().on_error, OnLookupError::Allow);
+    assert_eq!(allow.warnings.len(), 1);
+    let default = lookup(r#"{"lookup":{}}"#);
+    assert_eq!(default.lookup.unwrap().on_error, OnLookupError::Stale);
+    assert!(default.warnings.is_empty());
+}
+
+#[test]
 fn numbers_may_be_written_as_a_struct_writes_them() {
     let config = parse(r#"{"version":1.0,"cache":{"l1_records":1e5},"sessions":[{"profile":"authjs","cookie":"c","max_session_age":3.6e3}]}"#, &[SECRET]).unwrap();
     assert_eq!(config.cache.l1_records, 100_000);

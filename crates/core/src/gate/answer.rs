@@ -6,6 +6,7 @@ use std::time::Duration;
 use jwe_gate_contract::{Answer, LookupAnswer, Outcome, Reason, VERSION};
 
 use super::event::{CalloutId, Effect, Put, SharedData};
+use super::failing::Ended;
 use super::waiting::{LookupKey, Waiter};
 use super::{Effects, Gate};
 use crate::l1::Stored;
@@ -89,14 +90,19 @@ impl Gate {
         let policy = self.policy.clone();
         let Some(lookup) = &policy.lookup else { return };
         let tag = tag_of(key.kind, &key.key);
+        let answered = answer.is_some();
         let known = match answer {
             Some(judgement) => Some(self.store(now, Put { tag, judgement, attempts: 0 }, shared, effects)),
             // Another worker may have been luckier.
-            None => Self::l1(lookup, tag, shared).filter(|known| known.limits.hard_until > now),
+            None => Self::l1(lookup, tag, shared),
         };
-        let failed = answer_failed(known.as_ref(), now);
+        let ended = match &known {
+            Some(known) if known.limits.fresh_until > now => Ended::Fresh,
+            _ if answered => Ended::NotFresh,
+            _ => Ended::Failed,
+        };
         for waiter in self.waiting.finish(key) {
-            self.go_on(now, waiter, known.as_ref(), failed, effects);
+            self.go_on(now, waiter, known.as_ref(), ended, effects);
         }
     }
 
@@ -105,17 +111,20 @@ impl Gate {
         now: UnixMillis,
         waiter: Waiter,
         known: Option<&Judgement>,
-        failed: bool,
+        ended: Ended,
         effects: &mut Effects,
     ) {
         let Waiter { pass, session, l0_key, fallback } = waiter;
-        let judgement = known.filter(|known| !failed || known.applies_to(&session)).cloned();
+        let judgement = known.filter(|known| ended == Ended::Fresh || known.applies_to(&session)).cloned();
         let (judgement, stands_in) = match judgement {
-            Some(judgement) if !failed => (Some(judgement), false),
+            Some(judgement) if ended == Ended::Fresh => (Some(judgement), false),
             later => (Judgement::newest(later, fallback), true),
         };
-        let judgement = judgement.filter(|judgement| judgement.limits.hard_until > now);
-        let Some(mut judgement) = judgement else { return self.finish(pass, Err(Denial::LookupFailed), effects) };
+        let mut judgement = match judgement.filter(|judgement| judgement.counts(now)) {
+            Some(judgement) if self.may_serve(now, &judgement, ended) => judgement,
+            None if ended == Ended::Failed => return self.unknown_while_failing(now, pass, session, effects),
+            _ => return self.finish(pass, Err(Denial::LookupFailed), effects),
+        };
         if stands_in {
             self.counters.count(Metric::Fallback);
             let limits = &mut judgement.limits;
@@ -157,11 +166,6 @@ impl Gate {
         }
         put.judgement
     }
-}
-
-/// Whether what is known now is only what was known before.
-fn answer_failed(known: Option<&Judgement>, now: UnixMillis) -> bool {
-    known.is_none_or(|known| known.limits.fresh_until <= now)
 }
 
 /// The answers, if the service that shares our secret wrote them.

@@ -168,9 +168,9 @@ impl Gate {
                 let key = LookupKey::subject(&session);
                 Progress::KnownAndStale { known: self.remember(now, l0_key, session, judgement), key }
             }
-            (newest, freshness) => {
+            (newest, _) => {
                 self.counters.count(Metric::L1Miss);
-                let fallback = newest.filter(|_| freshness == Freshness::Fallback);
+                let fallback = newest.filter(|newest| newest.counts(now));
                 Progress::Unknown(Unknown { session, l0_key, fallback })
             }
         }
@@ -189,13 +189,18 @@ impl Gate {
         session: Rc<Session>,
         judgement: Judgement,
     ) -> Rc<Known> {
-        let admitted = judgement.verdict == Verdict::Allow;
-        let identity = admitted.then(|| Rc::new(Identity::new(&judgement.user, &self.policy.subject_key)));
-        let known = Rc::new(Known { session, judgement, identity });
+        let known = self.known(session, judgement);
         if self.l0.put(key, known.clone(), now) {
             self.counters.count(Metric::L0Eviction);
         }
         known
+    }
+
+    /// A session with what was judged of its user, and what the app is told.
+    pub(super) fn known(&self, session: Rc<Session>, judgement: Judgement) -> Rc<Known> {
+        let admitted = judgement.verdict == Verdict::Allow;
+        let identity = admitted.then(|| Rc::new(Identity::new(&judgement.user, &self.policy.subject_key)));
+        Rc::new(Known { session, judgement, identity })
     }
 
     /// Holds a request until its user has been looked up.

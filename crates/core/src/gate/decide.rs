@@ -22,9 +22,8 @@ pub(super) struct Pass {
     pub(super) accepted: Edits,
     /// The changes if it is not, where the request may go on without one.
     pub(super) anonymous: Option<Edits>,
-    /// Whether the request is answered here while nobody knows: the app would turn the token into a fresh one, or
-    /// take somebody who is signed in for a stranger.
-    pub(super) needs_certainty: bool,
+    /// Whether the app would turn the token into a fresh one: such a request does not go on while nobody knows.
+    pub(super) issuer_path: bool,
 }
 
 impl Gate {
@@ -51,10 +50,9 @@ impl Gate {
             return self.forward(context, edits, "open", effects);
         }
         let (progress, accepted) = self.authenticate(now, &request, &lines, shared);
-        let required = policy.access == Access::Required;
-        let replies = required && policy.on_unauthenticated == OnUnauthenticated::Reply;
+        let replies = self.requires_session() && policy.on_unauthenticated == OnUnauthenticated::Reply;
         let anonymous = (!replies).then(|| self.anonymous(&request, &lines));
-        let pass = Pass { context, accepted, anonymous, needs_certainty: required || request.issuer_path };
+        let pass = Pass { context, accepted, anonymous, issuer_path: request.issuer_path };
         match progress {
             Progress::Known(known) => self.finish(pass, Ok(known), effects),
             Progress::Denied(denial) => self.finish(pass, Err(denial), effects),
@@ -75,25 +73,30 @@ impl Gate {
             Verdict::Deny(barred) => Err(Denial::Barred(barred)),
         });
         match outcome {
-            Ok(known) if self.revocations.end(&known.session) => self.refuse(pass, Denial::Revoked, effects),
-            Ok(known) => self.admit(pass, &known, effects),
+            Ok(known) => self.admit(pass, &known, "ok", effects),
             Err(denial) => self.refuse(pass, denial, effects),
         }
     }
 
-    fn admit(&mut self, pass: Pass, known: &Rc<Known>, effects: &mut Effects) {
-        self.counters.count(Metric::Decision("ok"));
+    /// Names the session to the app, unless it has been revoked.
+    pub(super) fn admit(&mut self, pass: Pass, known: &Known, reason: &'static str, effects: &mut Effects) {
+        if self.revocations.end(&known.session) {
+            return self.refuse(pass, Denial::Revoked, effects);
+        }
+        self.counters.count(Metric::Decision(reason));
         let identity = known.identity.clone().map(|identity| (self.policy.user_id_header.clone(), identity));
         effects.push(Effect::Forward {
             context: pass.context,
             edits: Edits { identity, ..pass.accepted },
             session: Some(known.session.clone()),
-            annotations: Annotations { reason: self.logged("ok"), subject: self.logged_subject(known) },
+            annotations: Annotations { reason: self.logged(reason), subject: self.logged_subject(known) },
         });
     }
 
     fn refuse(&mut self, pass: Pass, denial: Denial, effects: &mut Effects) {
-        let undecided = denial.answer() == Answer::Unavailable && pass.needs_certainty;
+        // Where a session is required nobody is taken for a stranger who may well be signed in.
+        let needs_certainty = pass.issuer_path || self.requires_session();
+        let undecided = denial.answer() == Answer::Unavailable && needs_certainty;
         if let Some(edits) = pass.anonymous.filter(|_| !undecided) {
             let edits = Edits { set: self.marks(denial), ..edits };
             return self.forward(pass.context, edits, denial.as_str(), effects);
@@ -133,10 +136,14 @@ impl Gate {
     /// nobody else's: caches behind the gate that keep to RFC 9111 neither answer it unasked nor keep its reply.
     fn marks(&self, denial: Denial) -> Vec<(&'static str, &'static str)> {
         let mut marks = vec![(STATUS_HEADER, denial.answer().as_str())];
-        if self.policy.access == Access::Required {
+        if self.requires_session() {
             marks.push(("cache-control", "no-store, no-cache"));
         }
         marks
+    }
+
+    fn requires_session(&self) -> bool {
+        self.policy.access == Access::Required
     }
 
     fn logged(&self, reason: &'static str) -> Option<&'static str> {

@@ -40,7 +40,7 @@ impl Gate {
         let cookie = if edit == HeaderEdit::Keep { HeaderEdit::Replace(line) } else { edit };
         let accepted = Edits { cookie, ..Edits::default() };
         self.counters.count(Metric::L0Hit);
-        self.finish(Pass { context, accepted, anonymous: None, needs_certainty: true }, Ok(known), effects);
+        self.finish(Pass { context, accepted, anonymous: None, issuer_path: false }, Ok(known), effects);
         true
     }
 

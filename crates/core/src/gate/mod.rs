@@ -8,6 +8,7 @@ mod answer;
 mod authenticate;
 mod decide;
 mod event;
+mod failing;
 mod known;
 mod question;
 mod read;
@@ -28,6 +29,7 @@ use crate::metrics::Counters;
 use crate::policy::Policy;
 use crate::revocation::Revocations;
 use crate::time::UnixMillis;
+use failing::Occasionally;
 use question::Nonces;
 use waiting::Waiting;
 
@@ -50,6 +52,8 @@ pub struct Gate {
     revocations: Revocations,
     counters: Counters,
     nonces: Nonces,
+    /// When it was last said that requests pass unconfirmed.
+    warned: Occasionally,
 }
 
 /// The effects of one event, in the order in which they are to be played.
@@ -63,6 +67,7 @@ impl Gate {
             l0: L0::new(policy.cache.l0_entries, seed),
             waiting: Waiting::new(policy.max_waiting),
             nonces: Nonces::new(seed),
+            warned: Occasionally::default(),
             policy: Rc::new(policy),
             revocations: Revocations::default(),
             counters: Counters::default(),
