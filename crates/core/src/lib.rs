@@ -10,6 +10,7 @@ pub mod identity;
 pub mod jwe;
 pub mod l0;
 pub mod l1;
+mod lifetime;
 pub mod mac;
 pub mod metrics;
 pub mod policy;

@@ -13,6 +13,7 @@ use crate::cookie::{Limits, Name};
 use crate::gate::{BYPASS_MARKER, STATUS_HEADER};
 use crate::jwe::{DeriveError, KeyRing};
 use crate::l1::L1;
+use crate::lifetime::Lifetime;
 use crate::mac::{MacKey, digest};
 use crate::record::{Codec, Generation, Realm, Tag};
 use crate::secret::Secret;
@@ -59,7 +60,7 @@ pub(crate) struct LookupPolicy {
     pub(crate) timeout: Duration,
     pub(crate) secret: LookupSecret,
     pub(crate) realm: Rc<str>,
-    pub(crate) max_fresh: Duration,
+    pub(crate) lifetime: Lifetime,
     pub(crate) on_error: OnLookupError,
     pub(crate) l1: L1,
 }
@@ -159,7 +160,7 @@ fn compile_lookup(lookup: LookupConfig, sessions: &[SessionConfig], cache: Cache
         timeout: lookup.timeout,
         secret: lookup.secret,
         realm: Rc::from(lookup.realm),
-        max_fresh: lookup.max_fresh,
+        lifetime: Lifetime::new(lookup.max_fresh, newest_secret(sessions)),
         on_error: lookup.on_error,
         l1: L1::new(codec, cache.l1_records, cache.record_bytes),
     }

@@ -13,7 +13,7 @@ use crate::l1::Stored;
 use crate::metrics::{CalloutResult, Metric};
 use crate::policy::{LookupPolicy, tag_of};
 use crate::time::UnixMillis;
-use crate::verdict::{Barred, Denial, Judgement, Limits, Verdict};
+use crate::verdict::{Barred, Denial, Judgement, Verdict};
 
 /// How long a judgement that stands in for a failed lookup is used before the lookup is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -196,16 +196,9 @@ fn judgement(now: UnixMillis, answer: &Answer, lookup: &LookupPolicy) -> Option<
     if verdict == Verdict::Allow && (user.is_empty() || is_subject && user != answer.key) {
         return None;
     }
-    let until = |milliseconds: u64| now.after(Duration::from_millis(milliseconds));
-    let hard_until = until(limits.hard_ms);
-    let stale_until = until(limits.stale_ms).min(hard_until);
-    let fresh_until = until(limits.fresh_ms).min(now.after(lookup.max_fresh)).min(stale_until);
-    Some(Judgement {
-        verdict,
-        user: Rc::from(user),
-        as_of: UnixMillis(*as_of_ms),
-        limits: Limits { fresh_until, stale_until, hard_until },
-    })
+    let as_of = UnixMillis(*as_of_ms);
+    let limits = lookup.lifetime.limits(now, (tag_of(answer.kind, &answer.key), as_of), verdict, *limits);
+    Some(Judgement { verdict, user: Rc::from(user), as_of, limits })
 }
 
 fn barred(reason: Reason) -> Barred {
