@@ -63,7 +63,8 @@ impl Player<'_> {
             }
             Effect::Reply { context, reply, annotations } => self.on(context, || {
                 annotate(&annotations);
-                host::reply(reply.status, reply.headers, reply.body.as_bytes());
+                let headers = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
+                host::reply(reply.status, headers, reply.body.as_bytes());
             }),
             Effect::SetTick(period) => host::set_tick(period),
         }

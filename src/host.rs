@@ -41,6 +41,12 @@ impl RequestHeaders for CurrentRequest {
     fn first(&self, name: &str) -> Option<Vec<u8>> {
         hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
     }
+
+    /// In Envoy the address that `X-Forwarded-For`, the PROXY protocol and the like lead to, as far as its configuration
+    /// trusts them. `NotFound` where a host does not know it.
+    fn client(&self) -> Option<Vec<u8>> {
+        hostcalls::get_property(vec!["source", "address"]).ok().flatten()
+    }
 }
 
 /// Removes every line of a request header. Fine where there is none.

@@ -181,6 +181,11 @@ impl World {
         self.lookup.questions().len()
     }
 
+    /// How often the gates have written shared data, where the driver can tell.
+    pub fn shared_writes(&mut self) -> Option<u64> {
+        self.driver.shared_writes()
+    }
+
     /// Gives a gate another configuration.
     pub fn reconfigure(&mut self, gate: usize, setup: &Setup) {
         self.driver.reconfigure(gate, setup).expect("the configuration is accepted");

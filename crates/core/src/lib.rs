@@ -5,6 +5,7 @@
 pub mod claims;
 pub mod config;
 pub mod cookie;
+pub mod failures;
 pub mod gate;
 pub mod identity;
 pub mod jwe;

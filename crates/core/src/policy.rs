@@ -7,7 +7,7 @@ use jwe_gate_contract::{Kind, LookupSecret};
 
 use crate::claims::Rules;
 use crate::config::{
-    Access, AccessLog, CacheConfig, Config, LookupConfig, OnLookupError, OnUnauthenticated, SessionConfig,
+    Access, AccessLog, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnUnauthenticated, SessionConfig,
 };
 use crate::cookie::{Limits, Name};
 use crate::gate::{BYPASS_MARKER, STATUS_HEADER};
@@ -35,6 +35,7 @@ pub struct Policy {
     pub(crate) bypass: Option<Bypass>,
     pub(crate) limits: Limits,
     pub(crate) max_waiting: usize,
+    pub(crate) failures: Option<FailureLimit>,
     pub(crate) listener_strips: bool,
     pub(crate) access_log: AccessLog,
     pub(crate) subject_key: MacKey,
@@ -108,6 +109,7 @@ impl Policy {
             bypass,
             limits: config.limits,
             max_waiting: config.max_waiting,
+            failures: config.failures,
             listener_strips: config.listener_strips,
             access_log: config.access_log,
             subject_key,

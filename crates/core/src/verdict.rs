@@ -139,6 +139,11 @@ pub enum Denial {
     Revoked,
     /// A claim that the gate keeps is longer than it handles.
     ClaimTooLarge,
+    /// The client has shown too many tokens that are none.
+    TooManyFailures {
+        /// When it may try again.
+        wait: Duration,
+    },
 }
 
 /// Whom a denial tells to do something, and so the status of the reply.
@@ -148,6 +153,11 @@ pub enum Answer {
     Unauthenticated,
     /// 403: signing in again does not help.
     Forbidden,
+    /// 429: not so often.
+    Limited {
+        /// When to try again.
+        wait: Duration,
+    },
     /// 503: try again later.
     Unavailable,
 }
@@ -158,6 +168,7 @@ impl Answer {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Forbidden => "forbidden",
+            Self::Limited { .. } => "limited",
             Self::Unauthenticated => "unauthenticated",
             Self::Unavailable => "unavailable",
         }
@@ -179,6 +190,7 @@ impl Denial {
             | Self::Revoked => Answer::Unauthenticated,
             Self::Barred(Barred::Banned | Barred::UnknownUser) => Answer::Forbidden,
             Self::LookupFailed | Self::Overloaded => Answer::Unavailable,
+            Self::TooManyFailures { wait } => Answer::Limited { wait },
         }
     }
 
@@ -197,6 +209,7 @@ impl Denial {
             Self::Overloaded => "overloaded",
             Self::Revoked => "revoked",
             Self::ClaimTooLarge => "claim_too_large",
+            Self::TooManyFailures { .. } => "too_many_failures",
         }
     }
 }

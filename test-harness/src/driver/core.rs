@@ -101,6 +101,10 @@ impl RequestHeaders for Headers<'_> {
     fn first(&self, name: &str) -> Option<Vec<u8>> {
         self.0.iter().find(|(known, _)| known == name.as_bytes()).map(|(_, value)| value.clone())
     }
+
+    fn client(&self) -> Option<Vec<u8>> {
+        Some(b"127.0.0.1:40000".into())
+    }
 }
 
 impl Core {
@@ -274,6 +278,10 @@ impl Driver for Core {
     fn counters(&mut self) -> BTreeMap<String, u64> {
         self.flush();
         self.counters.clone()
+    }
+
+    fn shared_writes(&mut self) -> Option<u64> {
+        Some(self.shared.version.into())
     }
 
     fn reconfigure(&mut self, gate: usize, setup: &Setup) -> Result<(), String> {

@@ -128,6 +128,10 @@ impl Driver for Real {
         own.collect()
     }
 
+    fn shared_writes(&mut self) -> Option<u64> {
+        None
+    }
+
     fn reconfigure(&mut self, gate: usize, setup: &Setup) -> Result<(), String> {
         let taken = |stats: &BTreeMap<String, u64>, what: &str| -> u64 {
             let about = |stat: &str| stat.contains(&format!(".{}.", name(gate))) && stat.ends_with(what);

@@ -52,6 +52,9 @@ pub trait Driver {
     /// Everything that the gates have counted.
     fn counters(&mut self) -> BTreeMap<String, u64>;
 
+    /// How often the gates have written shared data; a real proxy does not tell.
+    fn shared_writes(&mut self) -> Option<u64>;
+
     /// Gives a gate another configuration, and the environment other variables.
     ///
     /// # Errors

@@ -125,6 +125,10 @@ impl Driver for Wasm {
         names.into_iter().filter_map(|name| Some((name.clone(), self.world.metric(&name)?))).collect()
     }
 
+    fn shared_writes(&mut self) -> Option<u64> {
+        Some(self.world.hostcalls().get("proxy_set_shared_data").copied().unwrap_or_default())
+    }
+
     fn reconfigure(&mut self, gate: usize, setup: &Setup) -> Result<(), String> {
         for (vm, roots) in &mut self.workers {
             let configured = self.world.configure(*vm, &format!("gate-{gate}"), setup.gates[gate].to_string());

@@ -1,6 +1,7 @@
 //! All scenarios, by subject.
 
 mod credentials;
+mod failures;
 mod isolation;
 mod lookups;
 mod outages;
@@ -15,6 +16,7 @@ use crate::scenario::Scenario;
 pub fn all() -> Vec<Scenario> {
     [
         credentials::SCENARIOS,
+        failures::SCENARIOS,
         isolation::SCENARIOS,
         lookups::SCENARIOS,
         outages::SCENARIOS,

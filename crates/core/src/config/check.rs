@@ -6,10 +6,11 @@ use jwe_gate_contract::LookupSecret;
 
 use super::environment::{Environment, number, secrets, switch, variable};
 use super::error::{ConfigError, Fault};
-use super::raw::{RawBypass, RawCache, RawConfig, RawLimits, RawLookup, RawRoute, RawSession};
+use super::raw::{RawBypass, RawCache, RawConfig, RawFailures, RawLimits, RawLookup, RawRoute, RawSession};
 use super::scalar::{MaxAge, SecretRef, Whole};
 use super::{
-    Access, AccessLog, BypassConfig, CacheConfig, Config, LookupConfig, OnLookupError, OnUnauthenticated, SessionConfig,
+    Access, AccessLog, BypassConfig, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnUnauthenticated,
+    SessionConfig,
 };
 use crate::claims::Rules;
 use crate::cookie::{Limits, Name};
@@ -44,6 +45,7 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
         bypass,
         limits: limits(&raw.limits)?,
         max_waiting: size("limits.waiting_requests", raw.limits.waiting_requests, 1, 100_000, 4096)?,
+        failures: raw.limits.failures.as_ref().map(failures).transpose()?,
         listener_strips: raw.listener_strips,
         access_log: AccessLog { reason: raw.access_log.reason, subject: raw.access_log.subject },
         debug_header: raw.debug_header,
@@ -255,6 +257,17 @@ fn limits(raw: &RawLimits) -> Checked<Limits> {
         token_bytes: size("limits.token_bytes", raw.token_bytes, 256, 1 << 20, default.token_bytes)?,
         chunks: size("limits.chunks", raw.chunks, 1, 1000, default.chunks)?,
         header_bytes: size("limits.cookie_bytes", raw.cookie_bytes, 256, 1 << 20, default.header_bytes)?,
+    })
+}
+
+fn failures(raw: &RawFailures) -> Checked<FailureLimit> {
+    let per_client = raw.per_client.map_or(300, |Whole(times)| times);
+    let window = raw.window_seconds.map_or(60, |Whole(seconds)| seconds);
+    let per_client = bounded("limits.failures.per_client", per_client, 1, 1_000_000)?;
+    Ok(FailureLimit {
+        per_client: u32::try_from(per_client).unwrap_or(u32::MAX),
+        window: Duration::from_secs(bounded("limits.failures.window_seconds", window, 1, 3600)?),
+        clients: size("limits.failures.clients", raw.clients, 16, 1 << 16, 4096)?,
     })
 }
 

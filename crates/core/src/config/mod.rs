@@ -44,6 +44,8 @@ pub struct Config {
     pub limits: Limits,
     /// How many requests of one worker may wait for lookups.
     pub max_waiting: usize,
+    /// How often a client may show a token that is none; without it as often as it likes.
+    pub failures: Option<FailureLimit>,
     /// Whether the listener already drops identity headers and names with underscores.
     pub listener_strips: bool,
     /// What access logs are told.
@@ -144,6 +146,17 @@ pub struct BypassConfig {
     pub header: String,
     /// Its value.
     pub value: Secret,
+}
+
+/// How often a client may show a token that is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailureLimit {
+    /// So often in a window, in each worker.
+    pub per_client: u32,
+    /// How long a window lasts, from the first failure.
+    pub window: Duration,
+    /// How many clients each worker keeps count of.
+    pub clients: usize,
 }
 
 /// What access logs are told, as filter state.

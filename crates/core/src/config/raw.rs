@@ -92,6 +92,15 @@ pub(super) struct RawLimits {
     pub(super) chunks: Option<Whole>,
     pub(super) cookie_bytes: Option<Whole>,
     pub(super) waiting_requests: Option<Whole>,
+    pub(super) failures: Option<RawFailures>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct RawFailures {
+    pub(super) per_client: Option<Whole>,
+    pub(super) window_seconds: Option<Whole>,
+    pub(super) clients: Option<Whole>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -55,7 +55,10 @@ impl Gate {
         let pass = Pass { context, accepted, anonymous, issuer_path: request.issuer_path };
         match progress {
             Progress::Known(known) => self.finish(pass, Ok(known), effects),
-            Progress::Denied(denial) => self.finish(pass, Err(denial), effects),
+            Progress::Denied(denial) => {
+                let denial = self.limited(now, denial, headers);
+                self.finish(pass, Err(denial), effects);
+            }
             Progress::KnownAndStale { known, key } => {
                 if self.waiting.has_room_for_refresh() && self.waiting.begin(key) {
                     effects.push(Effect::Enqueue);
@@ -94,10 +97,13 @@ impl Gate {
     }
 
     fn refuse(&mut self, pass: Pass, denial: Denial, effects: &mut Effects) {
-        // Where a session is required nobody is taken for a stranger who may well be signed in.
-        let needs_certainty = pass.issuer_path || self.requires_session();
-        let undecided = denial.answer() == Answer::Unavailable && needs_certainty;
-        if let Some(edits) = pass.anonymous.filter(|_| !undecided) {
+        let is_answered_here = match denial.answer() {
+            // Where a session is required nobody is taken for a stranger who may well be signed in.
+            Answer::Unavailable => pass.issuer_path || self.requires_session(),
+            Answer::Limited { .. } => true,
+            Answer::Forbidden | Answer::Unauthenticated => false,
+        };
+        if let Some(edits) = pass.anonymous.filter(|_| !is_answered_here) {
             let edits = Edits { set: self.marks(denial), ..edits };
             return self.forward(pass.context, edits, denial.as_str(), effects);
         }
@@ -107,6 +113,14 @@ impl Gate {
             reply: Reply::to(denial, self.policy.debug_header),
             annotations: Annotations { reason: self.logged(denial.as_str()), subject: None },
         });
+    }
+
+    /// The denial of a token that is none, or another one where its client has shown too many of them. All kinds count
+    /// alike, so that the limit tells no two of them apart; a request that shows none does not count.
+    fn limited(&mut self, now: UnixMillis, denial: Denial, headers: &dyn RequestHeaders) -> Denial {
+        let Some(failures) = self.failures.as_mut().filter(|_| denial != Denial::NoToken) else { return denial };
+        let wait = headers.client().and_then(|client| failures.note(now, &client));
+        wait.map_or(denial, |wait| Denial::TooManyFailures { wait })
     }
 
     /// Lets a request go on without a name.

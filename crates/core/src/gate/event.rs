@@ -65,13 +65,17 @@ pub enum Event<'a> {
     PutConflicted(Put),
 }
 
-/// The headers of the request at hand, read only as far as they are needed: each call costs a crossing of the sandbox.
+/// The request at hand, read only as far as it is needed: each call costs a crossing of the sandbox.
 pub trait RequestHeaders {
     /// Every header, in order; names in lower case.
     fn all(&self) -> Vec<(Vec<u8>, Vec<u8>)>;
 
     /// The first line of one header. `name` is in lower case.
     fn first(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// The address of the client, with or without a port, as the proxy has made sure of it: never what a header of the
+    /// client says by itself.
+    fn client(&self) -> Option<Vec<u8>>;
 }
 
 /// The shared data of the proxy, as far as it is read.

@@ -24,6 +24,7 @@ pub use event::{
 };
 pub use reply::Reply;
 
+use crate::failures::Failures;
 use crate::l0::L0;
 use crate::metrics::Counters;
 use crate::policy::Policy;
@@ -50,6 +51,8 @@ pub struct Gate {
     l0: L0,
     waiting: Waiting,
     revocations: Revocations,
+    /// Where a client may not fail as often as it likes.
+    failures: Option<Failures>,
     counters: Counters,
     nonces: Nonces,
     /// When it was last said that requests pass unconfirmed.
@@ -67,6 +70,7 @@ impl Gate {
             l0: L0::new(policy.cache.l0_entries, seed),
             waiting: Waiting::new(policy.max_waiting),
             nonces: Nonces::new(seed),
+            failures: policy.failures.map(|limit| Failures::new(limit, seed)),
             warned: Occasionally::default(),
             policy: Rc::new(policy),
             revocations: Revocations::default(),

@@ -1,5 +1,7 @@
 //! The replies that the gate gives itself. They tell the status and nothing else: all token failures look alike.
 
+use std::borrow::Cow;
+
 use crate::verdict::{Answer, Denial};
 
 /// A reply.
@@ -8,7 +10,7 @@ pub struct Reply {
     /// The status code.
     pub status: u32,
     /// The headers.
-    pub headers: Vec<(&'static str, &'static str)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body.
     pub body: &'static str,
 }
@@ -17,22 +19,28 @@ impl Reply {
     /// The reply to a denied request. `debug` adds the reason in a header.
     #[must_use]
     pub fn to(denial: Denial, debug: bool) -> Self {
-        let (status, own, body) = match denial.answer() {
+        let (status, own, body): (_, Option<(_, Cow<'static, str>)>, _) = match denial.answer() {
             // RFC 9110 section 15.5.2 asks for the challenge; RFC 6750 section 3 is its form.
-            Answer::Unauthenticated => {
-                (401, Some(("www-authenticate", "Bearer realm=\"jwe-gate\"")), "{\"error\":\"unauthenticated\"}\n")
-            }
+            Answer::Unauthenticated => (
+                401,
+                Some(("www-authenticate", "Bearer realm=\"jwe-gate\"".into())),
+                "{\"error\":\"unauthenticated\"}\n",
+            ),
             Answer::Forbidden => (403, None, "{\"error\":\"forbidden\"}\n"),
-            Answer::Unavailable => (503, Some(("retry-after", "1")), "{\"error\":\"unavailable\"}\n"),
+            Answer::Limited { wait } => {
+                let seconds = wait.as_millis().div_ceil(1000).max(1);
+                (429, Some(("retry-after", seconds.to_string().into())), "{\"error\":\"too_many_requests\"}\n")
+            }
+            Answer::Unavailable => (503, Some(("retry-after", "1".into())), "{\"error\":\"unavailable\"}\n"),
         };
         let mut headers = vec![
-            ("content-type", "application/json"),
-            ("cache-control", "no-store"),
-            ("vary", "Cookie, Authorization"),
+            ("content-type", Cow::Borrowed("application/json")),
+            ("cache-control", "no-store".into()),
+            ("vary", "Cookie, Authorization".into()),
         ];
         headers.extend(own);
         if debug {
-            headers.push(("x-jwe-gate-reason", denial.as_str()));
+            headers.push(("x-jwe-gate-reason", denial.as_str().into()));
         }
         Self { status, headers, body }
     }
