@@ -11,10 +11,13 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use crate::claims::Session;
 use crate::identity::Identity;
 use crate::time::UnixMillis;
-use crate::verdict::Judgement;
+use crate::verdict::{Judgement, Verdict};
 
 /// Slots in a set.
 const WAYS: usize = 4;
+
+/// Slots of a set that denials may take, so that refused tokens never push out all that are admitted.
+const DENIAL_WAYS: usize = WAYS / 2;
 
 /// The key of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,12 +85,15 @@ impl L0 {
     pub fn put(&mut self, key: L0Key, known: Rc<Known>, now: UnixMillis) -> bool {
         self.clock += 1;
         let clock = self.clock;
-        let over = |slot: &Slot| slot.known.as_ref().is_none_or(|known| known.judgement.limits.hard_until <= now);
         let set = self.set(key);
         let own = set.iter().position(|slot| slot.key == Some(key));
-        let way = own.or_else(|| set.iter().position(over));
+        let denials = set.iter().filter(|slot| slot.denies() && !slot.is_over(now)).count();
+        let crowded = known.judgement.verdict != Verdict::Allow && denials >= DENIAL_WAYS;
+        let free = || set.iter().position(|slot| slot.is_over(now)).filter(|_| !crowded);
+        let way = own.or_else(free);
         let evicted = way.is_none();
-        let oldest = || set.iter().enumerate().min_by_key(|(_, slot)| slot.used).map_or(0, |(way, _)| way);
+        let candidates = set.iter().enumerate().filter(|(_, slot)| !crowded || slot.denies());
+        let oldest = || candidates.min_by_key(|(_, slot)| slot.used).map_or(0, |(way, _)| way);
         let way = way.unwrap_or_else(oldest);
         if let Some(slot) = set.get_mut(way) {
             *slot = Slot { key: Some(key), used: clock, known: Some(known) };
@@ -106,6 +112,18 @@ impl L0 {
         let sets = self.slots.len() / WAYS;
         let set = (key.0 as usize) & (sets - 1);
         self.slots.get_mut(set * WAYS..(set + 1) * WAYS).unwrap_or_default()
+    }
+}
+
+impl Slot {
+    /// Whether it holds nothing that is of use.
+    fn is_over(&self, now: UnixMillis) -> bool {
+        self.known.as_ref().is_none_or(|known| known.judgement.limits.hard_until <= now)
+    }
+
+    /// Whether it holds a token that is refused.
+    fn denies(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.judgement.verdict != Verdict::Allow)
     }
 }
 

@@ -12,6 +12,9 @@ scenarios! {
     a_banned_user_is_refused: Setup::default();
     the_service_is_told_when_the_token_was_issued: Setup::default();
     a_sign_up_is_seen_although_the_user_was_unknown_before: Setup::default();
+    a_replica_that_lags_is_asked_until_it_knows_the_user: Setup::default();
+    an_unknown_user_is_asked_about_again_soon: Setup::default();
+    unknown_users_push_no_known_one_out: Setup::default().with("/cache/l0_entries", 16).with("/cache/l1_records", 16);
     a_verdict_is_asked_again_when_it_is_no_longer_fresh: Setup::default();
     a_stale_verdict_is_used_while_it_is_asked_again: Setup::default();
     an_answer_counts_only_if_it_is_one: Setup::default();
@@ -80,6 +83,52 @@ fn a_sign_up_is_seen_although_the_user_was_unknown_before(world: &mut World) {
     world.lookup.as_of(now + 1000);
     world.get(&fresh).admitted("carol");
     assert_eq!(world.questions(), 2);
+}
+
+fn a_replica_that_lags_is_asked_until_it_knows_the_user(world: &mut World) {
+    let signed_up = world.now_ms();
+    let cookies = world.token("carol").claim("iat", signed_up / 1000).pair();
+    // What the replica says is older than the token each time, so it is never used for another request.
+    for lag in [5000, 3000, 1000] {
+        world.lookup.as_of(signed_up - lag);
+        world.get(&cookies).refused(403);
+    }
+    assert_eq!(world.questions(), 3);
+    world.lookup.add("carol");
+    world.lookup.as_of(signed_up + 10);
+    world.get(&cookies).admitted("carol");
+    world.get(&cookies).admitted("carol");
+    assert_eq!(world.questions(), 4);
+}
+
+fn an_unknown_user_is_asked_about_again_soon(world: &mut World) {
+    // For denials, too: asked again after a second, and not used meanwhile.
+    world.lookup.limits(1000, 1000, 60_000);
+    let now = world.now_ms();
+    world.lookup.as_of(now);
+    let cookies = world.token("carol").pair();
+    world.get(&cookies).refused(403);
+    world.lookup.add("carol");
+    world.lookup.as_of(now + 10);
+    world.advance(1100);
+    world.get(&cookies).admitted("carol");
+    assert_eq!(world.questions(), 2);
+}
+
+fn unknown_users_push_no_known_one_out(world: &mut World) {
+    let now = world.now_ms();
+    world.lookup.as_of(now);
+    world.lookup.add("alice");
+    let cookies = world.token("alice").pair();
+    world.get(&cookies).admitted("alice");
+    for number in 0..200 {
+        world.get_as(&format!("unknown-{number}")).refused(403);
+    }
+    let questions = world.questions();
+    world.get(&cookies).admitted("alice");
+    assert_eq!(world.count("jwe_gate.l0.hit"), 1);
+    world.get_as("alice").admitted("alice");
+    assert_eq!(world.questions(), questions);
 }
 
 fn a_verdict_is_asked_again_when_it_is_no_longer_fresh(world: &mut World) {

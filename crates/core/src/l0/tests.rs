@@ -2,15 +2,19 @@ use super::*;
 use crate::claims::{Rules, check};
 use crate::mac::MacKey;
 use crate::secret::Secret;
-use crate::verdict::{Limits, Verdict};
+use crate::verdict::{Barred, Limits, Verdict};
 
 const NOW: UnixMillis = UnixMillis::from_seconds(1000);
 
 fn known(subject: &str, hard_until: UnixMillis) -> Rc<Known> {
+    judged(subject, hard_until, Verdict::Allow)
+}
+
+fn judged(subject: &str, hard_until: UnixMillis, verdict: Verdict) -> Rc<Known> {
     let payload = format!(r#"{{"sub":"{subject}","iat":1000,"exp":2000}}"#);
     let session = Rc::new(check(payload.as_bytes(), None, &Rules::default(), NOW).unwrap());
     let limits = Limits { fresh_until: hard_until, stale_until: hard_until, hard_until };
-    let judgement = Judgement { verdict: Verdict::Allow, user: Rc::from(subject), as_of: NOW, limits };
+    let judgement = Judgement { verdict, user: Rc::from(subject), as_of: NOW, limits };
     let identity = Identity::new(subject, &MacKey::derive(&Secret::new("a"), b"log"));
     Rc::new(Known { session, judgement, identity: Some(Rc::new(identity)) })
 }
@@ -69,6 +73,25 @@ fn an_entry_that_is_over_makes_room_first() {
     }
     assert!(!l0.put(keys[4], known("b", later()), NOW));
     assert!(l0.get(keys[2]).is_none() && l0.get(keys[1]).is_some());
+}
+
+#[test]
+fn denials_never_take_more_than_half_of_a_set() {
+    let mut l0 = L0::new(WAYS, [1; 16]);
+    let keys: Vec<L0Key> = (0..200_u8).map(|number| l0.key(0, 0, [[number].as_slice()])).collect();
+    for key in &keys[..2] {
+        l0.put(*key, known("a", later()), NOW);
+    }
+    for key in &keys[2..] {
+        l0.put(*key, judged("b", later(), Verdict::Deny(Barred::UnknownUser)), NOW);
+    }
+    assert!(keys[198..].iter().all(|key| l0.get(*key).is_some()));
+    assert!(keys[..2].iter().all(|key| l0.get(*key).is_some()));
+    // What is admitted takes their place.
+    for key in &keys[2..4] {
+        l0.put(*key, known("c", later()), NOW);
+    }
+    assert!(keys[..4].iter().all(|key| l0.get(*key).is_some()));
 }
 
 #[test]
