@@ -1,6 +1,6 @@
 # Each target is a script of the same name in scripts/, which installs what it needs and says how long its parts took.
 .DEFAULT_GOAL := help
-.PHONY: help setup build artifact demo test verify ci bench memory swap-test clean
+.PHONY: help setup build artifact demo test test-nginx verify ci bench memory swap-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -19,6 +19,9 @@ demo: ## a real session through a real Envoy; keeps running, or with ONCE=1 ends
 
 test: ## all tests (under 15 minutes, cold)
 	@scripts/test
+
+test-nginx: ## the scenarios on a real nginx: make test-nginx NGINX=/path/to/nginx
+	@NGINX=$(NGINX) scripts/test-nginx
 
 verify: ## everything, with minutes of load; says first what it needs
 	@scripts/verify

@@ -2,26 +2,49 @@
 
 use std::rc::Rc;
 
+use jwe_gate_core::capabilities::Capabilities;
 use jwe_gate_core::claims::Session;
 use jwe_gate_core::gate::{Annotations, Callout, ContextId, Edits, Effect, Effects, Event, HeaderEdit, LogLevel};
 
 use crate::host;
-use crate::runtime::SharedRuntime;
+use crate::runtime::{InFlight, SharedRuntime};
+use crate::variables;
 
 /// What became of the request whose callback is running.
 pub(crate) enum Played {
     /// It goes on.
     Forwarded(Option<Rc<Session>>),
-    /// It has been answered, or waits.
+    /// It waits, if it is not over.
     Held,
+    /// It has been answered.
+    Replied,
 }
 
 /// Lets the gate handle an event and plays the effects. `current` is the request whose callback is running, if any:
-/// it goes on by the callback's return value, all others by being resumed.
+/// the caller lets it go on, all others are resumed here.
 pub(crate) fn play(runtime: &SharedRuntime, event: Event<'_>, current: Option<u32>) -> Played {
     let mut player = Player { runtime, current, played: Played::Held };
     player.handle(event);
     player.played
+}
+
+/// Tells the gate how a callout ended: the host's number of it, and how many headers and bytes came.
+pub(crate) fn answered(
+    runtime: &SharedRuntime,
+    (call, num_headers, body_size): (u32, usize, usize),
+    current: Option<u32>,
+) -> Played {
+    let Some(in_flight) = runtime.borrow_mut().callouts.remove(&call) else {
+        return play(runtime, Event::UnknownAnswer, current);
+    };
+    // Without headers the callout was reset, and there is nothing to read.
+    let (mac, body) = if num_headers > 0 && host::is_answered() {
+        (host::answer_mac(), host::answer_body(body_size))
+    } else {
+        (None, None)
+    };
+    let event = Event::Answered { callout: in_flight.callout, mac: mac.as_deref(), body: body.as_deref() };
+    play(runtime, event, current)
 }
 
 struct Player<'a> {
@@ -42,40 +65,53 @@ impl Player<'_> {
     fn play(&mut self, effect: Effect) {
         match effect {
             Effect::Enqueue => {
-                let queue = self.runtime.borrow().queue();
-                queue.into_iter().for_each(host::enqueue);
+                // Where nobody can be woken the next tick does it.
+                if self.capabilities().acts_on_others {
+                    let queue = self.runtime.borrow().queue();
+                    queue.into_iter().for_each(host::enqueue);
+                }
             }
             Effect::Dispatch(callout) => self.dispatch(&callout),
-            Effect::Cut { context } => self.on(context, host::cut),
+            Effect::Cut { context } if self.capabilities().acts_on_others => {
+                self.on(context, host::cut);
+            }
             Effect::Forward { context, edits, session, annotations } => {
                 if self.act_on(context) {
-                    annotate(&annotations);
-                    edit(&edits);
-                    self.go_on(context, session);
+                    self.annotate(&annotations);
+                    self.forward(context, &edits, session);
                 }
             }
             Effect::Log { level, message } => host::log(log_level(level), &message),
-            Effect::Park { .. } => {}
+            Effect::Cut { .. } | Effect::Park { .. } => {}
             Effect::Put { set, cas, value, put } => {
-                if !host::put(&set, &value, cas) {
+                let shared = self.runtime.borrow().shared();
+                if !host::put(&shared, &set, &value, cas) {
                     self.handle(Event::PutConflicted(put));
                 }
             }
-            Effect::Reply { context, reply, annotations } => self.on(context, || {
-                annotate(&annotations);
-                let headers = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
-                host::reply(reply.status, headers, reply.body.as_bytes());
-            }),
+            Effect::Reply { context, reply, annotations } => {
+                if self.act_on(context) {
+                    self.annotate(&annotations);
+                    let headers = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
+                    host::reply(reply.status, headers, reply.body.as_bytes());
+                    self.ended(context, Played::Replied);
+                }
+            }
             Effect::SetTick(period) => host::set_tick(period),
         }
     }
 
     fn dispatch(&mut self, callout: &Callout) {
         let root = self.runtime.borrow().root;
+        let alone = !self.capabilities().acts_on_others;
         // Waiters of an earlier callout may have been acted on in this very callback.
-        let dispatched = if host::act_on(root) { host::dispatch(callout).ok() } else { None };
+        let dispatched = if alone || host::act_on(root) { host::dispatch(callout).ok() } else { None };
         match dispatched {
-            Some(call) => drop(self.runtime.borrow_mut().callouts.insert(call, callout.callout)),
+            Some(call) => {
+                let request = self.current.filter(|_| alone);
+                let in_flight = InFlight { callout: callout.callout, request };
+                self.runtime.borrow_mut().callouts.insert(call, in_flight);
+            }
             None => self.handle(Event::DispatchFailed { callout: callout.callout }),
         }
     }
@@ -87,7 +123,41 @@ impl Player<'_> {
     }
 
     fn act_on(&self, context: ContextId) -> bool {
-        self.current == Some(context.0) || host::act_on(context.0)
+        // A host that cannot act on others says that it can, and then acts on the request at hand.
+        self.current == Some(context.0) || self.capabilities().acts_on_others && host::act_on(context.0)
+    }
+
+    fn annotate(&self, annotations: &Annotations) {
+        let by_variable = !self.capabilities().edits_headers;
+        let told = [("reason", annotations.reason), ("subject", annotations.subject.as_deref())];
+        for (name, value) in told.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            if by_variable {
+                // Only logs read it: one that is not declared is not wanted.
+                let _ = host::set_variable(&format!("jwe_{name}"), value.as_bytes());
+            } else {
+                host::set_filter_state(&format!("jwe_gate_{name}"), value);
+            }
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.runtime.borrow().capabilities
+    }
+
+    fn forward(&mut self, context: ContextId, edits: &Edits, session: Option<Rc<Session>>) {
+        if self.capabilities().edits_headers {
+            edit(edits);
+        } else if !variables::tell(edits) {
+            host::refuse();
+            return self.ended(context, Played::Replied);
+        }
+        self.go_on(context, session);
+    }
+
+    fn ended(&mut self, context: ContextId, played: Played) {
+        if self.current == Some(context.0) {
+            self.played = played;
+        }
     }
 
     fn go_on(&mut self, context: ContextId, session: Option<Rc<Session>>) {
@@ -99,15 +169,6 @@ impl Player<'_> {
             self.runtime.borrow_mut().resumed.insert(context.0, session);
         }
         host::resume();
-    }
-}
-
-fn annotate(annotations: &Annotations) {
-    if let Some(reason) = annotations.reason {
-        host::set_filter_state("jwe_gate_reason", reason);
-    }
-    if let Some(subject) = &annotations.subject {
-        host::set_filter_state("jwe_gate_subject", subject);
     }
 }
 

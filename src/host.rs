@@ -11,10 +11,9 @@ use jwe_gate_core::gate::{Callout, Cas, RequestHeaders, SharedData};
 use jwe_gate_core::l1::SetKey;
 use jwe_gate_core::time::UnixMillis;
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
+use proxy_wasm::types::{LogLevel, MapType, MetricType, Status};
 
-/// A number that no value of shared data has: with it a write succeeds only where there is no value at all.
-const NEVER: u32 = u32::MAX;
+use crate::raw;
 
 /// The current time. The host always tells it.
 pub(crate) fn now() -> UnixMillis {
@@ -30,12 +29,20 @@ pub(crate) fn seed() -> [u8; 16] {
 }
 
 /// The headers of the request whose callback is running.
-pub(crate) struct CurrentRequest;
+pub(crate) struct CurrentRequest {
+    /// Whether the host shows all of them.
+    pub(crate) are_complete: bool,
+}
 
 impl RequestHeaders for CurrentRequest {
     fn all(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let map = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
-        map.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect()
+        let lower = |(name, value): (String, Vec<u8>)| {
+            let mut name = name.into_bytes();
+            name.make_ascii_lowercase();
+            (name, value)
+        };
+        map.into_iter().map(lower).collect()
     }
 
     fn first(&self, name: &str) -> Option<Vec<u8>> {
@@ -46,6 +53,10 @@ impl RequestHeaders for CurrentRequest {
     /// trusts them. `NotFound` where a host does not know it.
     fn client(&self) -> Option<Vec<u8>> {
         hostcalls::get_property(vec!["source", "address"]).ok().flatten()
+    }
+
+    fn are_complete(&self) -> bool {
+        self.are_complete
     }
 }
 
@@ -61,7 +72,9 @@ pub(crate) fn set_header(name: &str, value: &[u8]) {
 }
 
 /// Shared data of the proxy process.
-pub(crate) struct Shared;
+pub(crate) struct Shared {
+    pub(crate) absent_cas: u32,
+}
 
 impl SharedData for Shared {
     fn set(&self, key: &SetKey) -> (Option<Vec<u8>>, Cas) {
@@ -73,9 +86,9 @@ impl SharedData for Shared {
 }
 
 /// Writes shared data unless it has changed; whether it has been written.
-pub(crate) fn put(key: &SetKey, value: &[u8], cas: Cas) -> bool {
+pub(crate) fn put(shared: &Shared, key: &SetKey, value: &[u8], cas: Cas) -> bool {
     let cas = match cas {
-        Cas::Absent => NEVER,
+        Cas::Absent => shared.absent_cas,
         Cas::Version(version) => version,
     };
     hostcalls::set_shared_data(&key.0, Some(value), Some(cas)).is_ok()
@@ -97,10 +110,11 @@ pub(crate) fn drain(queue: u32) {
     while let Ok(Some(_)) = hostcalls::dequeue_shared_queue(queue) {}
 }
 
-/// Makes a callout; only from a callback of the root context, which is then told how it ended.
+/// Makes a callout. The context that acts is told how it ended.
 ///
 /// # Errors
-/// `BadArgument` for an unknown cluster, `InternalFailure` for an empty one or an open circuit breaker.
+/// In Envoy `BadArgument` for an unknown cluster, `InternalFailure` for an empty one or an open circuit breaker. nginx
+/// reports everything later.
 pub(crate) fn dispatch(callout: &Callout) -> Result<u32, Status> {
     let headers = vec![
         (":method", "POST"),
@@ -118,12 +132,24 @@ pub(crate) fn answer_mac() -> Option<Vec<u8>> {
     hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, jwe_gate_contract::MAC_HEADER).ok().flatten()
 }
 
-/// The body of the answer to a callout; nothing for one that is larger than any answer.
+/// Whether a callout brought an answer. nginx shows failures as headers too, and says in one how the callout ended.
+pub(crate) fn is_answered() -> bool {
+    let header = |name| hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name).ok().flatten();
+    header(":status").is_some() && header(":dispatch_status").is_none_or(|how| how == b"ok")
+}
+
+/// The body of the answer to a callout; nothing for one that is larger than any answer, or that broke off.
 pub(crate) fn answer_body(size: usize) -> Option<Vec<u8>> {
     if size == 0 || size > jwe_gate_contract::MAX_BODY_BYTES {
         return None;
     }
-    hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten()
+    raw::answer_body(size)
+}
+
+/// Whether a callback can act on other requests than its own. A host that agrees to act on a context that cannot be acts
+/// on its own whatever it is told.
+pub(crate) fn acts_on_others() -> bool {
+    !act_on(u32::MAX)
 }
 
 /// Makes the calls that follow act on this context; whether the host knows it.
@@ -141,14 +167,24 @@ pub(crate) fn reply(status: u32, headers: Vec<(&str, &str)>, body: &[u8]) {
     let _ = hostcalls::send_http_response(status, headers, Some(body));
 }
 
+/// Answers a request that must not pass, without any word on why.
+pub(crate) fn refuse() {
+    reply(503, vec![("cache-control", "no-store")], b"{\"error\":\"unavailable\"}\n");
+}
+
 /// Ends a request and its stream.
 pub(crate) fn cut() {
     let _ = hostcalls::reset_http_request();
 }
 
-/// Sets filter state of the request at hand, `wasm.<name>` in access logs.
+/// Sets filter state of the request at hand, `wasm.<name>` in access logs of Envoy.
 pub(crate) fn set_filter_state(name: &str, value: &str) {
-    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+    let _ = raw::set_property(name, value.as_bytes());
+}
+
+/// Sets a variable of the request at hand, `$<name>` in nginx; whether it is declared.
+pub(crate) fn set_variable(name: &str, value: &[u8]) -> bool {
+    raw::set_property(&format!("ngx\0{name}"), value)
 }
 
 /// Asks for ticks.

@@ -7,7 +7,7 @@ use jwe_gate_core::gate::{ContextId, Event};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::effects::{Played, play};
+use crate::effects::{Played, answered, play};
 use crate::host::{self, CurrentRequest};
 use crate::runtime::SharedRuntime;
 
@@ -27,11 +27,28 @@ impl Request {
     }
 }
 
-impl Context for Request {}
+impl Context for Request {
+    /// Called where each request makes its own callout. Whatever has happened, the request is let go of or answered here:
+    /// one that is left as it is would pass.
+    fn on_http_call_response(&mut self, call: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
+        let played = answered(&self.runtime, (call, num_headers, body_size), Some(self.context));
+        let was_held = std::mem::take(&mut self.held);
+        match played {
+            Played::Forwarded(session) => {
+                self.session = session;
+                host::resume();
+            }
+            Played::Held if was_held => host::refuse(),
+            Played::Held | Played::Replied => {}
+        }
+    }
+}
 
 impl HttpContext for Request {
-    fn on_http_request_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
-        let event = Event::RequestHeaders { context: ContextId(self.context), headers: &CurrentRequest };
+    fn on_http_request_headers(&mut self, num_headers: usize, _end_of_stream: bool) -> Action {
+        let shown = self.runtime.borrow().capabilities.shown_headers;
+        let headers = CurrentRequest { are_complete: num_headers <= shown };
+        let event = Event::RequestHeaders { context: ContextId(self.context), headers: &headers };
         match play(&self.runtime, event, Some(self.context)) {
             Played::Forwarded(session) => {
                 self.session = session;
@@ -41,6 +58,7 @@ impl HttpContext for Request {
                 self.held = true;
                 Action::Pause
             }
+            Played::Replied => Action::Pause,
         }
     }
 
@@ -62,6 +80,7 @@ impl Drop for Request {
     fn drop(&mut self) {
         if self.held {
             self.runtime.borrow_mut().resumed.remove(&self.context);
+            self.runtime.borrow_mut().forget_callouts(self.context);
             play(&self.runtime, Event::RequestGone { context: ContextId(self.context) }, None);
         }
     }
@@ -74,7 +93,7 @@ impl Context for Refused {}
 
 impl HttpContext for Refused {
     fn on_http_request_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
-        host::reply(503, vec![("cache-control", "no-store")], b"{\"error\":\"unavailable\"}\n");
+        host::refuse();
         Action::Pause
     }
 }

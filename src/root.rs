@@ -10,7 +10,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel};
 
-use crate::effects::play;
+use crate::effects::{answered, play};
 use crate::host;
 use crate::request::{Refused, Request};
 use crate::runtime::{Runtime, SharedRuntime};
@@ -39,6 +39,12 @@ impl RootContext for Root {
                 return false;
             }
         };
+        let capabilities = config.host.capabilities();
+        if host::acts_on_others() != capabilities.acts_on_others {
+            let error = format!("host: this proxy is not `{}`", config.host.as_str());
+            host::log(LogLevel::Error, &format!("jwe-gate: configuration refused: {error}"));
+            return false;
+        }
         let policy = match Policy::compile(config) {
             Ok(policy) => policy,
             Err(error) => {
@@ -48,7 +54,7 @@ impl RootContext for Root {
         };
         let seed = host::seed();
         let gate = Gate::new(policy, seed);
-        let runtime = Rc::new(RefCell::new(Runtime::new(gate, self.context, seed)));
+        let runtime = Rc::new(RefCell::new(Runtime::new(gate, self.context, capabilities, seed)));
         play(&runtime, Event::Configured, None);
         self.runtime = Some(runtime);
         true
@@ -83,17 +89,7 @@ impl RootContext for Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
         let Some(runtime) = &self.runtime else { return };
-        let Some(callout) = runtime.borrow_mut().callouts.remove(&call) else {
-            play(runtime, Event::UnknownAnswer, None);
-            return;
-        };
-        // Without headers the callout was reset, and there is nothing to read.
-        let (mac, body) = match num_headers {
-            0 => (None, None),
-            _ => (host::answer_mac(), host::answer_body(body_size)),
-        };
-        let event = Event::Answered { callout, mac: mac.as_deref(), body: body.as_deref() };
-        play(runtime, event, None);
+        answered(runtime, (call, num_headers, body_size), None);
     }
 }
 

@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use jwe_gate_core::capabilities::Capabilities;
 use jwe_gate_core::claims::Session;
 use jwe_gate_core::gate::{CalloutId, Effects, Event, Gate};
 use jwe_gate_core::metrics::Metric;
@@ -18,8 +19,9 @@ pub(crate) struct Runtime {
     gate: Gate,
     /// The root context, from which callouts are made.
     pub(crate) root: u32,
+    pub(crate) capabilities: Capabilities,
     /// The host's numbers of callouts that have not ended.
-    pub(crate) callouts: BTreeMap<u32, CalloutId>,
+    pub(crate) callouts: BTreeMap<u32, InFlight>,
     /// For whom requests went on after they had waited.
     pub(crate) resumed: BTreeMap<u32, Rc<Session>>,
     /// The queue that wakes the root context, once it has been asked for; nothing inside if the host gave none.
@@ -28,13 +30,21 @@ pub(crate) struct Runtime {
     counters: BTreeMap<Metric, u32>,
 }
 
+/// A callout that has not ended.
+pub(crate) struct InFlight {
+    pub(crate) callout: CalloutId,
+    /// The request that made it, where each makes its own.
+    pub(crate) request: Option<u32>,
+}
+
 impl Runtime {
-    pub(crate) fn new(gate: Gate, root: u32, seed: [u8; 16]) -> Self {
+    pub(crate) fn new(gate: Gate, root: u32, capabilities: Capabilities, seed: [u8; 16]) -> Self {
         // Unique for every root context: registering a name again takes the queue from whoever has it.
         let queue_name = format!("jwe_gate/wake/{:032x}/{root}", u128::from_le_bytes(seed));
         Self {
             gate,
             root,
+            capabilities,
             callouts: BTreeMap::new(),
             resumed: BTreeMap::new(),
             queue: OnceCell::new(),
@@ -45,7 +55,17 @@ impl Runtime {
 
     /// Lets the gate handle an event.
     pub(crate) fn handle(&mut self, event: Event<'_>, effects: &mut Effects) {
-        self.gate.handle(host::now(), event, &Shared, effects);
+        self.gate.handle(host::now(), event, &self.shared(), effects);
+    }
+
+    /// The shared data of the proxy.
+    pub(crate) fn shared(&self) -> Shared {
+        Shared { absent_cas: self.capabilities.absent_cas }
+    }
+
+    /// Forgets the callouts of a request that is over: the host forgets them too.
+    pub(crate) fn forget_callouts(&mut self, request: u32) {
+        self.callouts.retain(|_, in_flight| in_flight.request != Some(request));
     }
 
     /// Whether the gate wants to see the headers of replies.

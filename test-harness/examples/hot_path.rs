@@ -52,6 +52,7 @@ fn main() {
         for _ in 0..ROUNDS {
             let sent = request_once(&mut world);
             world.respond(sent, [(":status", "200")]);
+            world.response_body(sent, "hello", true);
             world.end(sent);
         }
         println!("listener_strips: {listener_strips}: {} units of work a request", world.work() / ROUNDS);

@@ -12,6 +12,20 @@ pub fn path() -> PathBuf {
     path
 }
 
+/// Where the artefact for nginx lies.
+#[must_use]
+pub fn path_for_nginx() -> PathBuf {
+    let path = path().with_file_name("jwe_gate_nginx.wasm");
+    assert!(path.exists(), "{} is missing: run `make build`", path.display());
+    path
+}
+
+/// The bytes of the artefact for nginx: the same code, with the callbacks that nginx needs.
+#[must_use]
+pub fn bytes_for_nginx() -> Vec<u8> {
+    std::fs::read(path_for_nginx()).expect("the artefact for nginx can be read")
+}
+
 /// The bytes of the artefact.
 #[must_use]
 pub fn bytes() -> Vec<u8> {

@@ -1,8 +1,9 @@
 //! Scenarios of the gate, written once, and the drivers that run them.
 //!
 //! A scenario says what a client sends and what can be observed: the reply, what the app is told, which questions
-//! reach the lookup service, what is counted. [`Driver`]s run it on the core alone, on the artefact in wasmtime, and on
-//! the artefact in a real Envoy. Every scenario runs on every driver.
+//! reach the lookup service, what is counted. [`Driver`]s run it on the core alone, on the artefact in wasmtime as Envoy
+//! and as nginx would run it, and on the artefact in a real Envoy. Every scenario runs on every driver; where proxies differ
+//! it expects what the [`driver::Traits`] of the driver say.
 
 #![allow(
     clippy::expect_used,
@@ -20,6 +21,7 @@ pub mod artefact;
 pub mod chain;
 pub mod driver;
 pub mod lookup;
+pub mod nginx_conf;
 pub mod request;
 pub mod scenario;
 pub mod scenarios;

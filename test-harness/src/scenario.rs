@@ -1,8 +1,10 @@
 //! A scenario, and the world that it plays in.
 
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
-use crate::driver::{Driver, Outcome, Sent, Start};
+use crate::driver::{Driver, Outcome, Sent, Start, Traits};
 use crate::lookup::{FakeLookup, LOOKUP_SECRET};
 use crate::request::Request;
 use crate::token::{COOKIE, SECRET, Token};
@@ -121,6 +123,12 @@ impl World {
         self.driver.check_health();
     }
 
+    /// What may be expected of the proxy.
+    #[must_use]
+    pub fn traits(&self) -> Traits {
+        self.driver.traits()
+    }
+
     /// The time, in Unix milliseconds.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
@@ -171,8 +179,9 @@ impl World {
     }
 
     /// How often something was counted.
-    pub fn count(&mut self, name: &str) -> u64 {
-        self.driver.counters().get(name).copied().unwrap_or_default()
+    pub fn count(&mut self, name: &str) -> Count {
+        let shown = self.traits().shows_counters;
+        Count(shown.then(|| self.driver.counters().get(name).copied().unwrap_or_default()))
     }
 
     /// How many questions have reached the lookup service.
@@ -189,6 +198,22 @@ impl World {
     /// Gives a gate another configuration.
     pub fn reconfigure(&mut self, gate: usize, setup: &Setup) {
         self.driver.reconfigure(gate, setup).expect("the configuration is accepted");
+    }
+}
+
+/// How often something was counted. Where the proxy does not tell, it is what is expected.
+#[derive(Clone, Copy, Debug)]
+pub struct Count(Option<u64>);
+
+impl PartialEq<u64> for Count {
+    fn eq(&self, expected: &u64) -> bool {
+        self.0.is_none_or(|count| count == *expected)
+    }
+}
+
+impl PartialOrd<u64> for Count {
+    fn partial_cmp(&self, expected: &u64) -> Option<Ordering> {
+        self.0.map_or(Some(Ordering::Equal), |count| count.partial_cmp(expected))
     }
 }
 

@@ -38,6 +38,15 @@ fn nothing_is_exported_but_what_is_kept_and_what_the_abi_needs() {
 }
 
 #[test]
+fn the_one_for_nginx_has_the_callbacks_that_nginx_needs_and_asks_for_the_same() {
+    let more = std::fs::read_to_string(repository().join("exports-nginx.keep")).unwrap();
+    let more = more.lines().filter(|line| !line.starts_with('#')).map(str::to_owned);
+    let expected: BTreeSet<String> = exports(&artefact::bytes()).unwrap().into_iter().chain(more).collect();
+    assert_eq!(exports(&artefact::bytes_for_nginx()).unwrap(), expected);
+    assert_eq!(imports(&artefact::bytes_for_nginx()).unwrap(), imports(&artefact::bytes()).unwrap());
+}
+
+#[test]
 fn the_artefact_stays_within_its_size() {
     let bytes = artefact::bytes().len();
     assert!(bytes <= MOST_BYTES, "{bytes} bytes, more than {MOST_BYTES}");

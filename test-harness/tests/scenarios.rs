@@ -7,12 +7,18 @@ use jwe_gate_test_harness::scenario::World;
 use jwe_gate_test_harness::{Scenario, scenarios};
 use libtest_mimic::{Arguments, Trial};
 
-const DRIVERS: [(&str, Start); 3] =
-    [("core", driver::core::start), ("wasm", driver::wasm::start), ("envoy", driver::envoy::start)];
+const DRIVERS: [(&str, Start); 4] = [
+    ("core", driver::core::start),
+    ("wasm", driver::wasm::start),
+    ("nginx", driver::nginx::start),
+    ("envoy", driver::envoy::start),
+];
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for (name, start) in DRIVERS {
+    // A real nginx is nobody's to install: it takes part where one is named.
+    let nginx = driver::real_nginx::program().map(|_| ("real_nginx", driver::real_nginx::start as Start));
+    for (name, start) in DRIVERS.into_iter().chain(nginx) {
         for scenario in scenarios::all() {
             trials.push(Trial::test(format!("{name}::{}", scenario.name), move || {
                 run(scenario, start);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jwe_gate_core::capabilities::Host;
 use jwe_gate_core::jwe::{Encryption, Profile};
 
 /// Looks into the session tokens of Auth.js and `NextAuth`, mints them, and checks configurations of the filter.
@@ -33,6 +34,9 @@ pub(crate) enum Command {
 pub(crate) struct CheckArguments {
     /// The configuration.
     pub(crate) file: PathBuf,
+    /// The proxy that it is meant for; its field `host` must say so.
+    #[arg(long, value_enum)]
+    pub(crate) host: Option<HostName>,
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +167,21 @@ pub(crate) struct SecretSource {
     /// The file that holds the secret; one line break at its end does not count.
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum HostName {
+    Envoy,
+    Nginx,
+}
+
+impl From<HostName> for Host {
+    fn from(name: HostName) -> Self {
+        match name {
+            HostName::Envoy => Self::Envoy,
+            HostName::Nginx => Self::Nginx,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
+use jwe_gate_core::capabilities::Host;
 use jwe_gate_core::config::Config;
 
 use crate::arguments::CheckArguments;
@@ -13,6 +14,10 @@ use crate::failure::Failure;
 pub(crate) fn run(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let file = arguments.file.display();
     match read(&arguments.file) {
+        Ok(config) if arguments.host.is_some_and(|host| Host::from(host) != config.host) => {
+            println!("{file}: host: the configuration is for `{}`", config.host.as_str());
+            Ok(ExitCode::FAILURE)
+        }
         Ok(config) => {
             for warning in &config.warnings {
                 println!("{file}: warning: {warning}");

@@ -51,6 +51,17 @@ fn a_bad_configuration_is_refused_with_the_path_of_the_field() {
 }
 
 #[test]
+fn a_configuration_for_another_proxy_is_refused() {
+    let file = TempFile::new(
+        r#"{"host": "nginx", "sessions": [{"profile": "authjs", "cookie": "s", "secrets": [{"env": "SECRET"}]}]}"#,
+    );
+    for (host, status) in [("nginx", 0), ("envoy", 1)] {
+        let run = run(&["check", file.path(), "--host", host], SECRET, b"");
+        assert_eq!(run.status, status, "{run:?}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_status_two() {
     let run = run(&["check", "/does/not/exist"], SECRET, b"");
     assert_eq!((run.status, run.out.as_str()), (2, ""));

@@ -77,6 +77,18 @@ fn every_variable_that_the_shipped_configuration_passes_on_is_documented() {
     }
 }
 
+#[test]
+fn nginx_passes_on_the_same_variables_and_its_configuration_is_accepted() {
+    let (nginx, envoy) = (text("nginx/nginx.conf"), text("envoy/envoy.yaml"));
+    let named: Vec<_> = nginx.lines().filter_map(|line| line.strip_prefix("env ")?.strip_suffix(';')).collect();
+    let (_, rest) = envoy.split_once("host_env_keys:\n").unwrap();
+    let expected: Vec<_> = rest.lines().map_while(|line| line.trim().strip_prefix("- ")).collect();
+    assert_eq!(named, expected);
+    let (_, rest) = nginx.split_once("proxy_wasm jwe_gate '").unwrap();
+    let config = rest.split('\'').next().unwrap();
+    assert!(check(config).ends_with(": accepted\n"), "{}", check(config));
+}
+
 /// The paths of all fields, found by giving each object a field that it does not know.
 fn fields() -> Vec<String> {
     let (mut found, mut open) = (Vec::new(), vec![String::new()]);

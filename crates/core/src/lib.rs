@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod capabilities;
 pub mod claims;
 pub mod config;
 pub mod cookie;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jwe_gate_contract::{Kind, LookupSecret};
 
+use crate::capabilities::Capabilities;
 use crate::claims::Rules;
 use crate::config::{
     Access, AccessLog, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnUnauthenticated, SessionConfig,
@@ -21,6 +22,7 @@ use crate::secret::Secret;
 /// What the gate goes by. It never changes; another configuration is another policy.
 #[derive(Debug)]
 pub struct Policy {
+    pub(crate) capabilities: Capabilities,
     pub(crate) sessions: Vec<SessionPolicy>,
     /// The configured cookie names, each once, in order of preference.
     pub(crate) names: Vec<Name>,
@@ -97,6 +99,7 @@ impl Policy {
         let bypass_header = bypass.as_ref().map_or(LEGACY_BYPASS_HEADER, |bypass| &bypass.header);
         let guarded = [&config.user_id_header, BYPASS_MARKER, STATUS_HEADER, bypass_header].map(str::to_owned);
         Ok(Self {
+            capabilities: config.host.capabilities(),
             sessions,
             names,
             lookup,

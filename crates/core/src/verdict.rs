@@ -131,6 +131,8 @@ pub enum Denial {
     Jwe(JweError),
     /// The lookup failed, and nothing is known that could be used instead.
     LookupFailed,
+    /// The host does not show all headers of the request, or lets some pass that must not.
+    Headers,
     /// There is no credential.
     NoToken,
     /// Too many requests are waiting for lookups.
@@ -151,6 +153,8 @@ pub enum Denial {
 pub enum Answer {
     /// 401: sign in.
     Unauthenticated,
+    /// 400: the request itself is at fault.
+    BadRequest,
     /// 403: signing in again does not help.
     Forbidden,
     /// 429: not so often.
@@ -167,6 +171,7 @@ impl Answer {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::BadRequest => "bad_request",
             Self::Forbidden => "forbidden",
             Self::Limited { .. } => "limited",
             Self::Unauthenticated => "unauthenticated",
@@ -189,6 +194,7 @@ impl Denial {
             | Self::NoToken
             | Self::Revoked => Answer::Unauthenticated,
             Self::Barred(Barred::Banned | Barred::UnknownUser) => Answer::Forbidden,
+            Self::Headers => Answer::BadRequest,
             Self::LookupFailed | Self::Overloaded => Answer::Unavailable,
             Self::TooManyFailures { wait } => Answer::Limited { wait },
         }
@@ -205,6 +211,7 @@ impl Denial {
             Self::Credential(error) => error.as_str(),
             Self::Jwe(error) => error.as_str(),
             Self::LookupFailed => "lookup_failed",
+            Self::Headers => "headers",
             Self::NoToken => "no_token",
             Self::Overloaded => "overloaded",
             Self::Revoked => "revoked",

@@ -105,6 +105,10 @@ impl RequestHeaders for Headers<'_> {
     fn client(&self) -> Option<Vec<u8>> {
         Some(b"127.0.0.1:40000".into())
     }
+
+    fn are_complete(&self) -> bool {
+        true
+    }
 }
 
 impl Core {

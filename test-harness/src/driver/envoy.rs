@@ -1,30 +1,23 @@
 //! The artefact in a real Envoy, with a real app and a real lookup service behind it; time is real too.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jwe_gate_contract::MAC_HEADER;
 use jwe_gate_test_parts::envoy::{Envoy, Launch};
 use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
-use jwe_gate_test_parts::http::Connection;
 use jwe_gate_test_parts::scratch::Scratch;
 use jwe_gate_test_parts::server::{Answer, Server};
-use jwe_gate_test_parts::upstream::{Received, Upstream};
+use jwe_gate_test_parts::upstream::Upstream;
 use serde_json::json;
 
-use super::{Driver, Outcome, Sent, characters};
+use super::clients::{Clients, GLANCE};
+use super::{Driver, Outcome, Sent};
 use crate::artefact;
 use crate::lookup::FakeLookup;
 use crate::request::Request;
 use crate::scenario::Setup;
-
-/// How long a request may take that is not held up on purpose.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long to look at a request before it is said to wait.
-const GLANCE: Duration = Duration::from_millis(200);
 
 /// Starts it.
 #[must_use]
@@ -46,7 +39,7 @@ pub fn start(setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
         launch = launch.env(name, value);
     }
     let envoy = Envoy::start(&launch).expect("Envoy starts");
-    let driver = Real { envoy, _app: app, _service: service, lookup, filters, requests: Vec::new(), version: 0 };
+    let driver = Real { envoy, _app: app, _service: service, lookup, filters, clients: Clients::default(), version: 0 };
     Box::new(driver)
 }
 
@@ -56,15 +49,8 @@ struct Real {
     _service: Server,
     lookup: FakeLookup,
     filters: Scratch,
-    requests: Vec<InHand>,
+    clients: Clients,
     version: u32,
-}
-
-/// A request on a thread of its own.
-struct InHand {
-    reply: Receiver<Outcome>,
-    outcome: Option<Outcome>,
-    connection: std::net::TcpStream,
 }
 
 impl Driver for Real {
@@ -78,45 +64,15 @@ impl Driver for Real {
     }
 
     fn send(&mut self, request: &Request) -> Sent {
-        let stream = std::net::TcpStream::connect(self.envoy.address(&name(request.gate))).expect("Envoy listens");
-        let connection = stream.try_clone().expect("a second handle");
-        let (tell, reply) = channel();
-        let bytes = request.bytes();
-        thread::spawn(move || {
-            let reply = Connection::over(stream).send(bytes);
-            // The scenario may have ended meanwhile.
-            let _ = tell.send(reply.map_or(Outcome::Closed, |reply| match Received::from_reply(&reply) {
-                Ok(received) => Outcome::Forwarded(received.headers),
-                Err(_) => Outcome::Replied {
-                    status: reply.status,
-                    headers: reply.headers.into_iter().map(|(name, value)| (name, characters(&value))).collect(),
-                },
-            }));
-        });
-        self.requests.push(InHand { reply, outcome: None, connection });
-        Sent(self.requests.len() - 1)
+        self.clients.send(self.envoy.address(&name(request.gate)), request)
     }
 
     fn abandon(&mut self, sent: Sent) {
-        let request = &mut self.requests[sent.0];
-        request.connection.shutdown(std::net::Shutdown::Both).expect("the connection was open");
-        request.outcome = Some(Outcome::Closed);
-        // Envoy must have noticed before the scenario goes on.
-        thread::sleep(GLANCE);
+        self.clients.abandon(sent);
     }
 
     fn outcome(&mut self, sent: Sent) -> Outcome {
-        let request = &mut self.requests[sent.0];
-        let patience = if self.lookup.is_held() { GLANCE } else { PATIENCE };
-        let begun = Instant::now();
-        while request.outcome.is_none() && begun.elapsed() < patience {
-            match request.reply.try_recv() {
-                Ok(outcome) => request.outcome = Some(outcome),
-                Err(TryRecvError::Empty) => thread::sleep(Duration::from_millis(1)),
-                Err(TryRecvError::Disconnected) => request.outcome = Some(Outcome::Closed),
-            }
-        }
-        request.outcome.clone().unwrap_or(Outcome::Waiting)
+        self.clients.outcome(sent, self.lookup.is_held())
     }
 
     fn counters(&mut self) -> BTreeMap<String, u64> {

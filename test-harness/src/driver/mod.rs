@@ -1,7 +1,10 @@
 //! What runs a scenario.
 
+mod clients;
 pub mod core;
 pub mod envoy;
+pub mod nginx;
+pub mod real_nginx;
 pub mod wasm;
 
 use std::collections::BTreeMap;
@@ -32,8 +35,37 @@ pub enum Outcome {
     Closed,
 }
 
+/// In what proxies differ, as far as it shows from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// Requests of one user wait for one lookup, and what is asked is heard also when nobody waits any more. Else each
+    /// request asks for itself, and its question ends with it.
+    pub wait_together: bool,
+    /// What is shared between workers outlives another configuration.
+    pub keeps_shared_data: bool,
+    /// That a lookup service cannot be reached is known before it is asked.
+    pub knows_clusters: bool,
+    /// What the gates count can be read. Where it cannot, no expectation of a count is checked.
+    pub shows_counters: bool,
+}
+
+impl Traits {
+    /// Envoy's.
+    pub const ENVOY: Self =
+        Self { wait_together: true, keeps_shared_data: true, knows_clusters: true, shows_counters: true };
+
+    /// Those of nginx, whose counters only the test host can read.
+    pub const NGINX: Self =
+        Self { wait_together: false, keeps_shared_data: false, knows_clusters: false, shows_counters: true };
+}
+
 /// Something that a scenario runs on.
 pub trait Driver {
+    /// What may be expected of it.
+    fn traits(&self) -> Traits {
+        Traits::ENVOY
+    }
+
     /// The time, in Unix milliseconds.
     fn now_ms(&self) -> u64;
 

@@ -1,11 +1,14 @@
-//! The artefact in wasmtime, in a host that behaves like Envoy and keeps to a virtual clock.
+//! The artefact in wasmtime, in a host that behaves like a proxy and keeps to a virtual clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jwe_gate_contract::MAC_HEADER;
-use jwe_gate_test_host::{Answer, CallId, Cluster, Headers, Outcome as HostOutcome, RequestId, RootId, VmId, World};
+use jwe_gate_test_host::{
+    Answer, CallId, Cluster, Headers, Outcome as HostOutcome, Profile, RequestId, RootId, VmId, World,
+};
+use serde_json::Value;
 
-use super::{Driver, Outcome, Sent, text};
+use super::{Driver, Outcome, Sent, Traits, nginx, text};
 use crate::artefact;
 use crate::lookup::FakeLookup;
 use crate::request::Request;
@@ -14,19 +17,28 @@ use crate::scenario::Setup;
 /// Starts it.
 #[must_use]
 pub fn start(setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
-    let mut host = World::setup();
+    start_in(Profile::Envoy, setup, lookup)
+}
+
+/// Starts it in a proxy of this kind.
+pub(super) fn start_in(profile: Profile, setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
+    let is_nginx = matches!(profile, Profile::Nginx(_));
+    let wasm = if is_nginx { artefact::bytes_for_nginx() } else { artefact::bytes() };
+    let mut host = World::setup().profile(profile);
     for (name, value) in &setup.environment {
         host = host.env(name, value);
     }
-    let mut world = host.build(&artefact::bytes()).expect("the artefact loads");
+    let mut world = host.build(&wasm).expect("the artefact loads");
     world.set_cluster("lookup", Cluster::Reachable);
-    let mut driver = Wasm { world, lookup, workers: Vec::new(), requests: Vec::new(), arrived: BTreeSet::new() };
+    world.set_cluster("127.0.0.1:9090", Cluster::Reachable);
+    let mut driver =
+        Wasm { world, is_nginx, lookup, workers: Vec::new(), requests: Vec::new(), arrived: BTreeSet::new() };
     for _ in 0..setup.workers {
         let vm = driver.world.add_vm();
         let configure = |(gate, config): (usize, &serde_json::Value)| {
             driver
                 .world
-                .configure(vm, &format!("gate-{gate}"), config.to_string())
+                .configure(vm, &format!("gate-{gate}"), as_configured(is_nginx, config))
                 .expect("the configuration is accepted")
         };
         let roots = setup.gates.iter().enumerate().map(configure).collect();
@@ -38,6 +50,7 @@ pub fn start(setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
 struct Wasm {
     world: World,
     lookup: FakeLookup,
+    is_nginx: bool,
     workers: Vec<(VmId, Vec<RootId>)>,
     requests: Vec<RequestId>,
     /// The callouts that the service has been told of.
@@ -70,7 +83,15 @@ impl Wasm {
     }
 }
 
+fn as_configured(is_nginx: bool, gate: &Value) -> String {
+    if is_nginx { nginx::gate(gate.clone()).to_string() } else { gate.to_string() }
+}
+
 impl Driver for Wasm {
+    fn traits(&self) -> Traits {
+        if self.is_nginx { Traits::NGINX } else { Traits::ENVOY }
+    }
+
     fn now_ms(&self) -> u64 {
         self.world.now_ms()
     }
@@ -130,8 +151,12 @@ impl Driver for Wasm {
     }
 
     fn reconfigure(&mut self, gate: usize, setup: &Setup) -> Result<(), String> {
+        if self.is_nginx {
+            self.world.reload();
+        }
+        let config = as_configured(self.is_nginx, &setup.gates[gate]);
         for (vm, roots) in &mut self.workers {
-            let configured = self.world.configure(*vm, &format!("gate-{gate}"), setup.gates[gate].to_string());
+            let configured = self.world.configure(*vm, &format!("gate-{gate}"), config.clone());
             roots[gate] = configured.map_err(|rejected| format!("{rejected:?}"))?;
         }
         Ok(())

@@ -157,6 +157,8 @@ fn a_stale_verdict_is_used_while_it_is_asked_again(world: &mut World) {
     world.outcome(sent).admitted("alice");
     let sent = world.send(&crate::request::Request::with_cookies(&cookies));
     world.outcome(sent).admitted("alice");
+    // Where nobody can be woken the next tick asks.
+    world.advance(200);
     assert_eq!(world.questions(), 2);
     world.lookup.release();
     world.advance(200);

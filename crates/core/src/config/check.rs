@@ -35,6 +35,7 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
     let bypass = reader.bypass(raw.bypass)?;
     let (access, on_unauthenticated) = route(raw.routes.as_deref())?;
     Ok(Config {
+        host: raw.host,
         sessions,
         lookup,
         cache: cache(&raw.cache)?,

@@ -16,6 +16,8 @@ pub struct ConfigError {
 pub enum Fault {
     /// The JSON does not have the right form; the parser's words. Values of secrets are never among them.
     Form(String),
+    /// Not a name or an address with a port, which nginx needs.
+    Address,
     /// The same cookie, profile and salt stand in two entries.
     Duplicate,
     /// A list or a text that must not be empty is.
@@ -52,6 +54,11 @@ pub enum Fault {
     },
     /// Neither `true` nor `false`.
     Switch,
+    /// More than nginx takes as an argument.
+    TooLong {
+        /// The most bytes that are accepted.
+        max: usize,
+    },
     /// A version of the format that this build does not know.
     Version,
 }
@@ -74,6 +81,8 @@ impl fmt::Display for Fault {
             Self::Form(words) => words,
             Self::OutOfBounds { min, max } => return write!(f, "must be a whole number from {min} to {max}"),
             Self::ShortSecret { min } => return write!(f, "must have at least {min} bytes"),
+            Self::TooLong { max } => return write!(f, "nginx takes a configuration of at most {max} bytes"),
+            Self::Address => "must be `host:port` in nginx, which has no clusters",
             Self::CookieName => "is not a cookie name",
             Self::Duplicate => "repeats the profile, cookie and salt of an earlier entry",
             Self::Empty => "must not be empty",

@@ -7,6 +7,7 @@
 mod check;
 mod environment;
 mod error;
+mod host;
 mod raw;
 mod scalar;
 mod structure;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use environment::Environment;
 pub use error::{ConfigError, Fault};
 
+use crate::capabilities::Host;
 use crate::claims::Rules;
 use crate::cookie::{Limits, Name};
 use crate::jwe::Profile;
@@ -24,6 +26,8 @@ use crate::secret::Secret;
 /// A configuration that has been checked. It holds secrets, so it is compiled into keys and dropped.
 #[derive(Debug)]
 pub struct Config {
+    /// The proxy that the filter runs in.
+    pub host: Host,
     /// The sessions that are accepted, in order of preference; never empty.
     pub sessions: Vec<SessionConfig>,
     /// How users are looked up; without it every valid token passes.
@@ -187,7 +191,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with the path of the first field that is wrong, and why.
     pub fn from_json(json: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
-        check::checked(raw::parse(json)?, environment)
+        host::suits(check::checked(raw::parse(json)?, environment)?, json)
     }
 }
 

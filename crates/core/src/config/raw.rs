@@ -6,12 +6,15 @@ use super::error::{ConfigError, Fault};
 use super::scalar::{MaxAge, SecretRef, Whole};
 use super::structure;
 use super::{Access, OnLookupError, OnUnauthenticated, SubjectLog};
+use crate::capabilities::Host;
 use crate::jwe::Profile;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
     pub(super) version: Option<Whole>,
+    #[serde(default)]
+    pub(super) host: Host,
     pub(super) sessions: Option<Vec<RawSession>>,
     pub(super) lookup: Option<RawLookup>,
     pub(super) on_lookup_error: Option<OnLookupError>,

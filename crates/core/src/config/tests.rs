@@ -123,6 +123,17 @@ fn a_secret_in_the_wrong_field_is_not_echoed() {
 }
 
 #[test]
+fn nginx_takes_four_thousand_bytes() {
+    let text = |length: usize| {
+        let json = r#"{"host":"nginx"}"#;
+        format!("{json}{}", " ".repeat(length - json.len()))
+    };
+    assert!(parse(&text(4000), &[SECRET]).is_ok());
+    assert_eq!(parse(&text(4001), &[SECRET]).unwrap_err(), "host: nginx takes a configuration of at most 4000 bytes");
+    assert!(parse(&text(4001).replace("nginx", "envoy"), &[SECRET]).is_ok());
+}
+
+#[test]
 fn a_struct_reads_as_the_json_that_it_stands_for() {
     use prost::Message;
     use prost_types::{ListValue, Struct, Value as Proto, value::Kind};

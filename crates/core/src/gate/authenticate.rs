@@ -204,15 +204,18 @@ impl Gate {
     }
 
     /// Holds a request until its user has been looked up.
-    pub(super) fn park(&mut self, pass: Pass, unknown: Unknown, effects: &mut Effects) {
+    pub(super) fn park(&mut self, now: UnixMillis, pass: Pass, unknown: Unknown, effects: &mut Effects) {
         if !self.waiting.has_room() {
             return self.finish(pass, Err(Denial::Overloaded), effects);
         }
         self.counters.count(Metric::Parked);
         effects.push(Effect::Park { context: pass.context });
         let Unknown { session, l0_key, fallback } = unknown;
-        let key = LookupKey::subject(&session);
-        if self.waiting.wait(&key, Waiter { pass, session, l0_key, fallback }) {
+        let key = self.lookup_of(pass.context, LookupKey::subject(&session));
+        let wake = self.waiting.wait(&key, Waiter { pass, session, l0_key, fallback });
+        if key.alone.is_some() {
+            self.ask_alone(now, key, effects);
+        } else if wake {
             effects.push(Effect::Enqueue);
         }
     }

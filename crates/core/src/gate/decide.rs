@@ -40,6 +40,9 @@ impl Gate {
         }
         let policy = self.policy.clone();
         let request = Request::read(&policy, headers);
+        if !self.is_manageable(headers, &request) {
+            return self.reply(context, Denial::Headers, effects);
+        }
         let lines = request.cookie_lines();
         if request.bypass {
             let edits = Edits { set: vec![(BYPASS_MARKER, "true")], ..self.anonymous(&request, &lines) };
@@ -50,6 +53,7 @@ impl Gate {
             return self.forward(context, edits, "open", effects);
         }
         let (progress, accepted) = self.authenticate(now, &request, &lines, shared);
+        let accepted = self.spelt_out(accepted, &request);
         let replies = self.requires_session() && policy.on_unauthenticated == OnUnauthenticated::Reply;
         let anonymous = (!replies).then(|| self.anonymous(&request, &lines));
         let pass = Pass { context, accepted, anonymous, issuer_path: request.issuer_path };
@@ -65,7 +69,7 @@ impl Gate {
                 }
                 self.finish(pass, Ok(known), effects);
             }
-            Progress::Unknown(unknown) => self.park(pass, unknown, effects),
+            Progress::Unknown(unknown) => self.park(now, pass, unknown, effects),
         }
     }
 
@@ -100,16 +104,20 @@ impl Gate {
         let is_answered_here = match denial.answer() {
             // Where a session is required nobody is taken for a stranger who may well be signed in.
             Answer::Unavailable => pass.issuer_path || self.requires_session(),
-            Answer::Limited { .. } => true,
+            Answer::BadRequest | Answer::Limited { .. } => true,
             Answer::Forbidden | Answer::Unauthenticated => false,
         };
         if let Some(edits) = pass.anonymous.filter(|_| !is_answered_here) {
             let edits = Edits { set: self.marks(denial), ..edits };
             return self.forward(pass.context, edits, denial.as_str(), effects);
         }
+        self.reply(pass.context, denial, effects);
+    }
+
+    fn reply(&mut self, context: ContextId, denial: Denial, effects: &mut Effects) {
         self.counters.count(Metric::Decision(denial.as_str()));
         effects.push(Effect::Reply {
-            context: pass.context,
+            context,
             reply: Reply::to(denial, self.policy.debug_header),
             annotations: Annotations { reason: self.logged(denial.as_str()), subject: None },
         });
@@ -138,12 +146,13 @@ impl Gate {
 
     /// The changes to a request that goes on without a session: nothing in it may be taken for one.
     fn anonymous(&self, request: &Request, lines: &[&[u8]]) -> Edits {
-        Edits {
+        let edits = Edits {
             remove: request.forged.clone(),
             cookie: cookie_edit(cookie::keep(lines, &self.policy.names, None)),
             authorization: request.authorization_without_session(),
             ..Edits::default()
-        }
+        };
+        self.spelt_out(edits, request)
     }
 
     /// What is said of a checked request that goes on without a session. Where a session is required its reply is

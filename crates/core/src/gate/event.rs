@@ -76,6 +76,9 @@ pub trait RequestHeaders {
     /// The address of the client, with or without a port, as the proxy has made sure of it: never what a header of the
     /// client says by itself.
     fn client(&self) -> Option<Vec<u8>>;
+
+    /// Whether [`RequestHeaders::all`] is all: some hosts show only so many.
+    fn are_complete(&self) -> bool;
 }
 
 /// The shared data of the proxy, as far as it is read.
@@ -98,7 +101,7 @@ pub enum Cas {
 pub enum Effect {
     /// Ask for [`Event::QueueMessage`] in the root context, soon.
     Enqueue,
-    /// Make a callout from the root context.
+    /// Make a callout: from the root context, or from the request at hand where the host acts on no other.
     Dispatch(Callout),
     /// End a request and its stream.
     Cut {

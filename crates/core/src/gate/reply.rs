@@ -26,6 +26,7 @@ impl Reply {
                 Some(("www-authenticate", "Bearer realm=\"jwe-gate\"".into())),
                 "{\"error\":\"unauthenticated\"}\n",
             ),
+            Answer::BadRequest => (400, None, "{\"error\":\"bad_request\"}\n"),
             Answer::Forbidden => (403, None, "{\"error\":\"forbidden\"}\n"),
             Answer::Limited { wait } => {
                 let seconds = wait.as_millis().div_ceil(1000).max(1);

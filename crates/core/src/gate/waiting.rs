@@ -17,12 +17,14 @@ use crate::verdict::Judgement;
 pub(super) struct LookupKey {
     pub(super) kind: Kind,
     pub(super) key: Rc<str>,
+    /// The request that looks up for itself, where requests cannot wait together.
+    pub(super) alone: Option<ContextId>,
 }
 
 impl LookupKey {
     /// Whether the subject of this session is known.
     pub(super) fn subject(session: &Session) -> Self {
-        Self { kind: Kind::Subject, key: Rc::from(session.subject()) }
+        Self { kind: Kind::Subject, key: Rc::from(session.subject()), alone: None }
     }
 }
 
@@ -121,6 +123,11 @@ impl Waiting {
         if let Some(pending) = self.pending.get_mut(&key) {
             pending.waiters.retain(|waiter| waiter.pass.context != context);
         }
+        if key.alone.is_some() {
+            // Nobody will hear of its callout.
+            self.pending.remove(&key);
+            self.callouts.retain(|_, in_flight| !in_flight.keys.contains(&key));
+        }
     }
 
     /// The lookups that nobody has been asked about, at most `limit`.
@@ -150,9 +157,12 @@ impl Waiting {
         self.callouts.remove(&callout).map(|in_flight| in_flight.keys)
     }
 
-    /// The callouts of which nothing has been heard for too long.
+    /// The callouts of which nothing has been heard for too long. A request that waits alone is told by the host itself,
+    /// and nobody else may decide about it.
     pub(super) fn overdue(&self, now: UnixMillis) -> Vec<CalloutId> {
-        let overdue = self.callouts.iter().filter(|(_, in_flight)| in_flight.overdue <= now);
+        let is_over =
+            |in_flight: &InFlight| in_flight.overdue <= now && in_flight.keys.iter().all(|key| key.alone.is_none());
+        let overdue = self.callouts.iter().filter(|(_, in_flight)| is_over(in_flight));
         overdue.map(|(callout, _)| *callout).collect()
     }
 

@@ -24,8 +24,7 @@ pub struct Nginx {
     /// Requests really wait when the filter says so.
     pub(crate) waits: bool,
     admitted_by: Option<String>,
-    /// By header, the variable that it is made of; none for a header that is never sent.
-    headers: Vec<(String, Option<String>)>,
+    headers: Vec<(String, Source)>,
 }
 
 /// `proxy_wasm_isolation`: which requests share a VM.
@@ -43,6 +42,17 @@ pub enum Isolation {
 pub(crate) struct Zone {
     pub(crate) bytes: usize,
     pub(crate) evicts: bool,
+}
+
+/// What a header is made of.
+#[derive(Debug, Clone)]
+enum Source {
+    /// Nothing: it is never sent.
+    Nothing,
+    /// The variable alone.
+    Variable(String),
+    /// The variable, or what the client sent while that is empty.
+    VariableOrClient(String),
 }
 
 /// Where a request goes.
@@ -71,13 +81,19 @@ impl Nginx {
 
     /// `proxy_set_header name $variable;`. Nothing is sent while the variable is empty.
     pub fn proxy_set_header(mut self, name: &str, variable: &str) -> Self {
-        self.headers.push((name.to_ascii_lowercase(), Some(variable.to_owned())));
+        self.headers.push((name.to_ascii_lowercase(), Source::Variable(variable.to_owned())));
         self
     }
 
     /// `proxy_set_header name "";`
     pub fn proxy_drop_header(mut self, name: &str) -> Self {
-        self.headers.push((name.to_ascii_lowercase(), None));
+        self.headers.push((name.to_ascii_lowercase(), Source::Nothing));
+        self
+    }
+
+    /// `proxy_set_header name $mapped;`, mapped from a variable where that is not empty, and else the client's own.
+    pub fn proxy_override_header(mut self, name: &str, variable: &str) -> Self {
+        self.headers.push((name.to_ascii_lowercase(), Source::VariableOrClient(variable.to_owned())));
         self
     }
 
@@ -106,11 +122,15 @@ impl Nginx {
             return Destination::Deny;
         }
         let mut headers = wire.clone();
-        for (name, variable) in &self.headers {
+        for (name, source) in &self.headers {
+            let value = match source {
+                Source::Nothing => b"",
+                Source::VariableOrClient(variable) if value(variable).is_empty() => continue,
+                Source::Variable(variable) | Source::VariableOrClient(variable) => value(variable),
+            };
             headers.remove(name);
-            match variable.as_ref().map(value) {
-                None | Some(b"") => {}
-                Some(value) => headers.add(name, value),
+            if !value.is_empty() {
+                headers.add(name, value);
             }
         }
         Destination::App(headers)

@@ -1,7 +1,7 @@
 //! What nginx does with requests and workers where Envoy does something else.
 
 use super::World;
-use crate::host::Context;
+use crate::host::{Context, Tick};
 use crate::ids::{At, CallId, RequestId, RootId};
 use crate::report::{Answer, MisuseKind, Reply};
 use crate::stream::{Phase, Stream};
@@ -18,6 +18,17 @@ impl World {
     /// Lets the next value that is read from shared data be half overwritten by another worker's write of this one.
     pub fn tear_next_read(&mut self, newer: impl Into<Vec<u8>>) {
         self.host().zones.tearing = Some(newer.into());
+    }
+
+    /// Leaves one more timer with a filter, as each trap does, first due in so many milliseconds.
+    pub fn leave_timer(&mut self, root: RootId, in_ms: u64) {
+        let due_ms = self.host().clock.elapsed_ms() + in_ms;
+        let at = self.roots.get(root.0).map(|root| root.at);
+        if let Some(root) = at.and_then(|at| self.host().root_context(at))
+            && let Some(tick) = root.tick
+        {
+            root.old_ticks.push(Tick { due_ms, ..tick });
+        }
     }
 
     /// A part of the answer to a callout arrives, so that its time begins anew.

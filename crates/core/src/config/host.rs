@@ -1,0 +1,27 @@
+//! What only some proxies ask of a configuration.
+
+use super::Config;
+use super::error::{ConfigError, Fault};
+use crate::capabilities::Host;
+
+/// The longest argument that a directive of nginx takes, with some room for how it is quoted.
+const MAX_NGINX_BYTES: usize = 4000;
+
+/// Whether the proxy can work with this.
+pub(super) fn suits(config: Config, document: &[u8]) -> Result<Config, ConfigError> {
+    if config.host == Host::Nginx {
+        if document.len() > MAX_NGINX_BYTES {
+            return Err(ConfigError::new("host", Fault::TooLong { max: MAX_NGINX_BYTES }));
+        }
+        if config.lookup.as_ref().is_some_and(|lookup| !is_address(&lookup.cluster)) {
+            return Err(ConfigError::new("lookup.cluster", Fault::Address));
+        }
+    }
+    Ok(config)
+}
+
+/// A name or an address, and a port.
+fn is_address(text: &str) -> bool {
+    let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    text.rsplit_once(':').is_some_and(|(name, number)| !name.is_empty() && port(number))
+}

@@ -1,0 +1,40 @@
+//! Two host functions past the SDK, which would panic where nginx says no: to a variable that is not declared, and to a
+//! body that broke off. A panic there would let the request pass.
+
+#![expect(unsafe_code, reason = "host functions are foreign functions")]
+#![expect(clippy::same_length_and_capacity, reason = "the host allocates vectors of just the size that it fills")]
+
+use std::ptr::null_mut;
+
+use proxy_wasm::types::Bytes;
+
+/// The status of a call that was done.
+const OK: u32 = 0;
+
+/// The body of the answer to a callout, as the ABI numbers buffers.
+const HTTP_CALL_RESPONSE_BODY: u32 = 4;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_buffer_bytes(kind: u32, start: usize, size: usize, data: *mut *mut u8, data_size: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+}
+
+/// Sets a property; its path is joined by zeros. Whether it is set.
+pub(crate) fn set_property(path: &str, value: &[u8]) -> bool {
+    // SAFETY: the host reads both ranges, which are ours, before it returns.
+    unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) == OK }
+}
+
+/// The first `size` bytes of the answer to a callout; nothing if they cannot be read.
+pub(crate) fn answer_body(size: usize) -> Option<Bytes> {
+    let (mut data, mut data_size) = (null_mut(), 0);
+    // SAFETY: the host writes to the two variables, which outlive the call.
+    let status = unsafe { proxy_get_buffer_bytes(HTTP_CALL_RESPONSE_BODY, 0, size, &raw mut data, &raw mut data_size) };
+    if status != OK || data.is_null() {
+        return None;
+    }
+    // SAFETY: the host had the bytes allocated by this module's `proxy_on_memory_allocate`, which makes vectors of just
+    // this capacity, and leaves them to the module.
+    Some(unsafe { Vec::from_raw_parts(data, data_size, data_size) })
+}

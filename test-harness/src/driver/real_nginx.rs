@@ -1,0 +1,177 @@
+//! The artefact in a real nginx under the shipped configuration, for whoever has one: `make test-nginx NGINX=…`.
+//!
+//! The shipped file is used as it is, but for what is marked REPLACE in it, the places of logs, and TLS. Each gate is a
+//! server of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jwe_gate_test_parts::ports::Port;
+use jwe_gate_test_parts::process::Process;
+use jwe_gate_test_parts::scratch::Scratch;
+use jwe_gate_test_parts::server::Server;
+use jwe_gate_test_parts::upstream::Upstream;
+use serde_json::json;
+
+use super::clients::Clients;
+use super::envoy::serve;
+use super::{Driver, Outcome, Sent, Traits, nginx};
+use crate::lookup::FakeLookup;
+use crate::request::Request;
+use crate::scenario::{Setup, set};
+use crate::{artefact, nginx_conf};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The program, where one was named.
+#[must_use]
+pub fn program() -> Option<PathBuf> {
+    std::env::var_os("NGINX").map(PathBuf::from)
+}
+
+/// Starts it.
+#[must_use]
+pub fn start(setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
+    let program = program().expect("NGINX names an nginx: make test-nginx NGINX=/path/to/nginx");
+    let folder = Scratch::new().expect("a folder of one's own");
+    let app = Upstream::start().expect("the app starts");
+    let service = serve(lookup.clone());
+    let ports: Vec<Port> = setup.gates.iter().map(|_| Port::take().expect("a port")).collect();
+    let mut driver =
+        RealNginx { program, folder, app, service, ports, lookup, clients: Clients::default(), nginx: None };
+    driver.write(setup);
+    driver.nginx = Some(driver.spawn(setup));
+    Box::new(driver)
+}
+
+struct RealNginx {
+    program: PathBuf,
+    folder: Scratch,
+    app: Upstream,
+    service: Server,
+    ports: Vec<Port>,
+    lookup: FakeLookup,
+    clients: Clients,
+    nginx: Option<Process>,
+}
+
+impl RealNginx {
+    fn write(&self, setup: &Setup) {
+        fs::write(self.folder.path().join("nginx.conf"), self.conf(setup)).expect("a folder of one's own");
+    }
+
+    fn conf(&self, setup: &Setup) -> String {
+        let folder = self.folder.path().display();
+        let module = artefact::path_for_nginx();
+        let shipped = nginx_conf::shipped();
+        let (head, server) = shipped.split_once("    server {\n        listen").expect("the shipped server");
+        let (server, _) = server.rsplit_once('}').expect("the end of http");
+        let head = replaced(
+            head,
+            &[
+                ("worker_processes auto;", &format!("daemon off;\nworker_processes {};", setup.workers)),
+                ("/var/log/nginx/error.log warn", "stderr info"),
+                ("/run/nginx.pid", &format!("{folder}/nginx.pid")),
+                ("/var/log/nginx/access.log", &format!("{folder}/access.log")),
+                ("/etc/jwe-gate/jwe_gate_nginx.wasm", &module.display().to_string()),
+                ("127.0.0.1:8080", &self.app.address().to_string()),
+                ("    tls_trusted_certificate", "    # tls_trusted_certificate"),
+            ],
+        );
+        let environment: String = setup.environment.iter().map(|(name, _)| format!("env {name};\n")).collect();
+        let servers = setup.gates.iter().zip(&self.ports).map(|(gate, port)| {
+            let config = self.addressed(nginx::gate(gate.clone()));
+            let server = server.replace(&nginx_conf::filter(&shipped), &config.replace('\'', "\\'"));
+            let server = without_lines(&server, "ssl_");
+            format!("    server {{\n        listen{}", server.replacen(" 8443 ssl", &format!(" {}", port.address()), 1))
+        });
+        format!("{environment}{head}{}}}\n", servers.collect::<String>())
+    }
+
+    /// The service listens where it could, not where the profile says.
+    fn addressed(&self, mut gate: serde_json::Value) -> String {
+        if gate.pointer("/lookup/cluster") == Some(&json!(nginx::LOOKUP)) {
+            set(&mut gate, "/lookup/cluster", json!(self.service.address().to_string()));
+        }
+        gate.to_string()
+    }
+
+    fn spawn(&self, setup: &Setup) -> Process {
+        let folder = self.folder.path();
+        let mut command = Command::new(&self.program);
+        command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf"));
+        command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
+        let mut nginx = Process::spawn("nginx", command, &folder.join("output")).expect("nginx starts");
+        let listens = |port: &Port| TcpStream::connect(port.address()).is_ok();
+        nginx.wait_until("it to listen", PATIENCE, |_| self.ports.iter().all(listens)).expect("nginx listens");
+        nginx
+    }
+}
+
+impl Driver for RealNginx {
+    fn traits(&self) -> Traits {
+        Traits { shows_counters: false, ..Traits::NGINX }
+    }
+
+    fn now_ms(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+        u64::try_from(now.as_millis()).expect("a clock before the year 500,000,000")
+    }
+
+    fn advance(&mut self, ms: u64) {
+        thread::sleep(Duration::from_millis(ms));
+    }
+
+    fn send(&mut self, request: &Request) -> Sent {
+        self.clients.send(self.ports[request.gate].address(), request)
+    }
+
+    fn abandon(&mut self, sent: Sent) {
+        self.clients.abandon(sent);
+    }
+
+    fn outcome(&mut self, sent: Sent) -> Outcome {
+        self.clients.outcome(sent, self.lookup.is_held())
+    }
+
+    fn counters(&mut self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+
+    fn shared_writes(&mut self) -> Option<u64> {
+        None
+    }
+
+    /// Starts nginx anew: its variables can change only so.
+    fn reconfigure(&mut self, _gate: usize, setup: &Setup) -> Result<(), String> {
+        self.nginx = None;
+        self.write(setup);
+        self.nginx = Some(self.spawn(setup));
+        Ok(())
+    }
+
+    fn check_health(&mut self) {
+        let log = self.nginx.as_ref().map(Process::log).unwrap_or_default();
+        for bad in ["trap", "panicked", "exited on signal", "[alert]", "[emerg]"] {
+            assert!(!log.contains(bad), "{bad}:\n{log}");
+        }
+    }
+}
+
+fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
+    pairs.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "nginx.conf has no {from}");
+        text.replace(from, to)
+    })
+}
+
+fn without_lines(text: &str, with: &str) -> String {
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with(with))
+        .fold(String::new(), |text, line| text + line + "\n")
+}
