@@ -1,6 +1,6 @@
 # Each target is a script of the same name in scripts/, which installs what it needs and says how long its parts took.
 .DEFAULT_GOAL := help
-.PHONY: help setup build artifact demo test test-nginx verify ci bench memory swap-test clean
+.PHONY: help setup build artifact demo test test-nginx verify ci bench faults memory soak swap-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,6 +29,9 @@ verify: ## everything, with minutes of load; says first what it needs
 ci: ## format, lints, documentation and all tests, warnings being errors
 	@scripts/ci
 
+faults: ## every part fails in every way; writes what users get into docs/FAULTS.md
+	@scripts/faults
+
 bench: ## what the filter costs in Envoy, and what a lookup costs
 	@scripts/bench
 
@@ -37,6 +40,9 @@ memory: ## 200,000 users through one Envoy, within the cache budget
 
 swap-test: ## 20 swaps of the filter under 1,000 requests a second
 	@SWAPS=$(SWAPS) scripts/swap-test
+
+soak: ## five minutes of traffic while parts fail at random; or SECONDS=
+	@scripts/soak $(SECONDS) $(SEED)
 
 clean: ## remove what was built and installed in this folder
 	rm -rf .build dist

@@ -20,11 +20,14 @@
 pub mod artefact;
 pub mod chain;
 pub mod driver;
+pub mod faults;
+pub mod health;
 pub mod lookup;
 pub mod nginx_conf;
 pub mod request;
 pub mod scenario;
 pub mod scenarios;
+pub mod soak;
 pub mod token;
 
 pub use driver::{Driver, Outcome};

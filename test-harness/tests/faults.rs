@@ -2,11 +2,8 @@
 //! was known passes as long as the records last, and whoever was refused stays out.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
-#[path = "common/health.rs"]
-#[expect(unreachable_pub, reason = "shared with other test programs")]
-mod health;
-
 use jwe_gate_test_harness::chain::{Chain, Lifetimes, Plan, Seen};
+use jwe_gate_test_harness::health;
 
 /// In the database, and asked about before anything fails.
 const KNOWN: &str = "1";
@@ -16,10 +13,10 @@ const REMOVED: &str = "2";
 const UNKNOWN: &str = "900";
 
 /// Every second is a new lookup, and what was known then is good for the rest of the test.
-const LASTING: Lifetimes = Lifetimes { fresh: 1, hard: 3600 };
+const LASTING: Lifetimes = Lifetimes { fresh: 1, denied: 1, hard: 3600 };
 
 /// Long enough to be seen to be used, short enough to be waited for.
-const BRIEF: Lifetimes = Lifetimes { fresh: 1, hard: 3 };
+const BRIEF: Lifetimes = Lifetimes { fresh: 1, denied: 1, hard: 3 };
 
 #[test]
 fn without_redis_everybody_is_still_answered_right() {

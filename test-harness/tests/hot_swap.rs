@@ -12,6 +12,7 @@
 #[expect(unreachable_pub, reason = "shared with other test programs")]
 mod deployer;
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::process::Command;
 
 use deployer::{Deployer, rebuilt};
@@ -29,6 +30,8 @@ use serde_json::Value;
 const ENVIRONMENT: [(&str, &str); 2] = [("AUTH_SECRET", AUTH_SECRET), ("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET)];
 /// A variable that not every Envoy has.
 const MORE: (&str, &str) = ("MORE", "another secret, which not every Envoy has");
+/// Nobody is looked up.
+const NOWHERE: &[SocketAddr] = &[SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1))];
 
 #[test]
 fn without_its_file_envoy_does_not_start() {
@@ -122,10 +125,9 @@ impl Site {
     }
 
     fn shipped(&self) -> Shipped<'_> {
-        let nowhere = ([127, 0, 0, 1], 1).into();
         let any = ([127, 0, 0, 1], 0).into();
         let (wasm, certificates) = (&self.wasm, &self.certificates);
-        Shipped { wasm, certificates, app: self.app.address(), lookup: nowhere, listen: any, admin: any }
+        Shipped { wasm, certificates, app: self.app.address(), lookup: NOWHERE, listen: any, admin: any }
     }
 
     fn launch(&self) -> Launch {

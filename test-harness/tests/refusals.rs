@@ -14,9 +14,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use common::health;
 use jwe_gate_test_harness::token::{COOKIE, SECRET};
-use jwe_gate_test_harness::{Token, artefact};
+use jwe_gate_test_harness::{Token, artefact, health};
 use jwe_gate_test_parts::envoy::{Envoy, Launch};
 use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
 use jwe_gate_test_parts::http;

@@ -14,10 +14,10 @@ mod common;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use common::remint;
 use common::vectors::{self, Case, Lines, Outcome};
-use common::{health, remint};
 use jwe_gate_core::jwe::Profile;
-use jwe_gate_test_harness::{Request, artefact};
+use jwe_gate_test_harness::{Request, artefact, health};
 use jwe_gate_test_parts::envoy::{Envoy, Launch};
 use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
 use jwe_gate_test_parts::http;

@@ -42,7 +42,7 @@ impl Stage {
             wasm: &wasm,
             certificates: &certificates,
             app: app.address(),
-            lookup: port.address(),
+            lookup: &[port.address()],
             listen: local(8443),
             admin: local(9901),
         };

@@ -160,10 +160,7 @@ impl Envoy {
     /// # Errors
     /// When the process is gone.
     pub fn rss_kib(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|rest| rest.split_whitespace().next());
-        Ok(number.ok_or_else(|| anyhow!("no VmRSS"))?.parse()?)
+        self.process.rss_kib()
     }
 
     /// The processor time that its threads have used, all together.

@@ -23,8 +23,8 @@ pub struct Shipped<'a> {
     pub certificates: &'a Certificates,
     /// The application.
     pub app: SocketAddr,
-    /// The lookup service.
-    pub lookup: SocketAddr,
+    /// The lookup service: its replicas.
+    pub lookup: &'a [SocketAddr],
     /// Where to listen; port 0 for any free one.
     pub listen: SocketAddr,
     /// Where the admin page listens; port 0 for any free one.
@@ -59,19 +59,31 @@ impl Shipped<'_> {
     }
 
     fn replacements(&self) -> Vec<(String, String)> {
-        let address = |ip: &str, port: u16| format!("address: {ip}, port_value: {port}");
-        let to = |it: SocketAddr| address(&it.ip().to_string(), it.port());
         let file = |path: &Path| path.display().to_string();
         vec![
-            (address("127.0.0.1", 9901), to(self.admin)),
-            (address("0.0.0.0", 8443), to(self.listen)),
-            (address("127.0.0.1", 8080), to(self.app)),
-            (address("127.0.0.1", 9090), to(self.lookup)),
+            ("address: 127.0.0.1, port_value: 9901".to_owned(), place(self.admin)),
+            ("address: 0.0.0.0, port_value: 8443".to_owned(), place(self.listen)),
+            ("address: 127.0.0.1, port_value: 8080".to_owned(), place(self.app)),
+            self.replicas(),
             ("/etc/jwe-gate/tls/server.pem".to_owned(), file(&self.certificates.certificate)),
             ("/etc/jwe-gate/tls/server.key".to_owned(), file(&self.certificates.key)),
         ]
     }
+
+    /// One endpoint for each replica in place of the one that is shipped.
+    fn replicas(&self) -> (String, String) {
+        let endpoint = |place: &str| format!("- endpoint: {{ address: {{ socket_address: {{ {place} }} }} }}");
+        let replicas: Vec<_> = self.lookup.iter().map(|replica| endpoint(&place(*replica))).collect();
+        (endpoint("address: 127.0.0.1, port_value: 9090"), replicas.join(NEXT_ENDPOINT))
+    }
 }
+
+fn place(address: SocketAddr) -> String {
+    format!("address: {}, port_value: {}", address.ip(), address.port())
+}
+
+/// Between two endpoints, as deep as they stand in the shipped file.
+const NEXT_ENDPOINT: &str = "\n              ";
 
 fn shipped_file() -> PathBuf {
     repository().join("envoy/envoy.yaml")

@@ -2,6 +2,7 @@
 pub mod certificates;
 pub mod envoy;
 pub mod envoy_config;
+pub mod fault_proxy;
 pub mod http;
 pub mod load;
 pub mod ports;

@@ -231,6 +231,12 @@ impl Database {
         &self.name
     }
 
+    /// The same database behind another address, such as that of a proxy.
+    #[must_use]
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// The URL for clients, with user and password.
     #[must_use]
     pub fn url(&self) -> String {

@@ -47,6 +47,17 @@ impl Process {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
+    /// The memory that it holds, in KiB.
+    ///
+    /// # Errors
+    /// When it is gone, or there is no `/proc`.
+    pub fn rss_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|rest| rest.split_whitespace().next());
+        Ok(number.ok_or_else(|| anyhow!("no VmRSS"))?.parse()?)
+    }
+
     /// Waits until `line` has been written.
     ///
     /// # Errors

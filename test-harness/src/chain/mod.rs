@@ -2,20 +2,25 @@
 //!
 //! Nothing in it is a stand-in but the app, which tells what it was told. Each part can be taken down while it runs.
 
+mod links;
 mod service;
 mod traffic;
 
+pub use links::Links;
 pub use service::Service;
 pub use traffic::{Seen, Traffic};
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::iter;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jwe_gate_test_parts::certificates::Certificates;
 use jwe_gate_test_parts::envoy::{Envoy, Launch, repository};
 use jwe_gate_test_parts::envoy_config::Shipped;
+use jwe_gate_test_parts::fault_proxy::FaultProxy;
 use jwe_gate_test_parts::http::{Connection, Reply, get};
 use jwe_gate_test_parts::postgres::{Database, Postgres};
 use jwe_gate_test_parts::redis::Redis;
@@ -35,13 +40,18 @@ pub struct Plan {
     preset: &'static str,
     users: String,
     lifetimes: Lifetimes,
+    replicas: usize,
+    workers: u32,
+    links: bool,
 }
 
 /// How long verdicts may be used, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
-    /// Without asking again.
+    /// A known user's, without asking again.
     pub fresh: u32,
+    /// A denial, without asking again.
+    pub denied: u32,
     /// So much longer while asking fails.
     pub hard: u32,
 }
@@ -52,24 +62,37 @@ pub struct Chain {
     // Fields drop in order: whoever asks goes before who is asked.
     /// The proxy.
     pub envoy: Envoy,
-    /// The lookup service.
+    /// The lookup service; the first of its replicas.
     pub service: Service,
+    /// The other replicas.
+    pub replicas: Vec<Service>,
     /// The shared cache.
     pub redis: Redis,
     /// The database server.
     pub postgres: Postgres,
+    /// The ways to Redis, to Postgres and to the first lookup service.
+    pub links: Links,
     database: Database,
+    users: String,
     app: Upstream,
     certificates: Certificates,
     _scratch: Scratch,
+}
+
+/// Where clients get in, and whom they trust.
+#[derive(Clone, Debug)]
+pub struct Door {
+    address: SocketAddr,
+    authority: PathBuf,
 }
 
 impl Plan {
     /// The lookup service is `program`; the database has the tables of `preset`, and `users` is the SQL that fills them.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, preset: &'static str, users: impl Into<String>) -> Self {
-        let lifetimes = Lifetimes { fresh: 600, hard: 3600 };
-        Self { program: program.into(), preset, users: users.into(), lifetimes }
+        let lifetimes = Lifetimes { fresh: 600, denied: 600, hard: 3600 };
+        let (program, users) = (program.into(), users.into());
+        Self { program, preset, users, lifetimes, replicas: 1, workers: 1, links: false }
     }
 
     /// Changes how long verdicts may be used. Nothing is served stale.
@@ -79,29 +102,82 @@ impl Plan {
         self
     }
 
+    /// So many replicas of the lookup service, on one Redis and one database.
+    #[must_use]
+    pub fn replicas(mut self, replicas: usize) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// So many workers of Envoy.
+    #[must_use]
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Lets others ask Redis, Postgres and the first lookup service through [`Chain::links`].
+    #[must_use]
+    pub fn links(mut self) -> Self {
+        self.links = true;
+        self
+    }
+
     /// Starts everything.
     #[must_use]
     pub fn start(&self) -> Chain {
         let postgres = Postgres::start().expect("Postgres starts");
         let redis = Redis::start().expect("Redis starts");
         let database = self.database(&postgres);
-        let service = Service::start(&self.program, self.variables(&redis, &database)).expect("the service starts");
+        let (to_redis, redis_at) = self.link(redis.address());
+        let (to_postgres, postgres_at) = self.link(postgres.address());
+        let variables = self.variables(redis_at, &database.at(postgres_at));
+        let start = || Service::start(&self.program, variables.clone()).expect("the service starts");
+        let (service, replicas) = (start(), (1..self.replicas).map(|_| start()).collect::<Vec<_>>());
+        let (to_service, service_at) = self.link(service.address());
+        let lookup: Vec<_> = iter::once(service_at).chain(replicas.iter().map(Service::address)).collect();
         let app = Upstream::start().expect("the app starts");
         let scratch = Scratch::new().expect("a folder of one's own");
         let certificates = Certificates::write(scratch.path()).expect("a folder of one's own");
+        let envoy = self.envoy(&app, &lookup, &certificates);
+        let links = Links { redis: to_redis, postgres: to_postgres, service: to_service };
+        let users = self.users.clone();
+        Chain {
+            envoy,
+            service,
+            replicas,
+            redis,
+            postgres,
+            links,
+            database,
+            users,
+            app,
+            certificates,
+            _scratch: scratch,
+        }
+    }
+
+    /// A proxy before a server, and where clients are to look for that.
+    fn link(&self, server: SocketAddr) -> (FaultProxy, SocketAddr) {
+        let proxy = FaultProxy::start(server).expect("a free port");
+        let at = if self.links { proxy.address() } else { server };
+        (proxy, at)
+    }
+
+    fn envoy(&self, app: &Upstream, lookup: &[SocketAddr], certificates: &Certificates) -> Envoy {
         let shipped = Shipped {
             wasm: &artefact::path(),
-            certificates: &certificates,
+            certificates,
             app: app.address(),
-            lookup: service.address(),
+            lookup,
             listen: ([127, 0, 0, 1], 0).into(),
             admin: ([127, 0, 0, 1], 0).into(),
         };
         let launch = Launch::new(shipped.configuration().expect("the shipped configuration is as expected"))
             .env("AUTH_SECRET", AUTH_SECRET)
-            .env("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET);
-        let envoy = Envoy::start(&launch).expect("Envoy starts");
-        Chain { envoy, service, redis, postgres, database, app, certificates, _scratch: scratch }
+            .env("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET)
+            .concurrency(self.workers);
+        Envoy::start(&launch).expect("Envoy starts")
     }
 
     fn database(&self, postgres: &Postgres) -> Database {
@@ -113,14 +189,14 @@ impl Plan {
         database
     }
 
-    fn variables(&self, redis: &Redis, database: &Database) -> BTreeMap<String, String> {
+    fn variables(&self, redis: SocketAddr, database: &Database) -> BTreeMap<String, String> {
         let variables = [
             ("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET.to_owned()),
             ("DATABASE_URL", database.url()),
-            ("REDIS_URL", redis.url()),
+            ("REDIS_URL", format!("redis://{redis}")),
             ("SCHEMA", self.preset.to_owned()),
             ("REDIS_CACHE_TTL", self.lifetimes.fresh.to_string()),
-            ("NEGATIVE_CACHE_TTL", self.lifetimes.fresh.to_string()),
+            ("NEGATIVE_CACHE_TTL", self.lifetimes.denied.to_string()),
             ("CACHE_STALE_SECONDS", "0".to_owned()),
             ("CACHE_HARD_SECONDS", self.lifetimes.hard.to_string()),
         ];
@@ -132,7 +208,13 @@ impl Chain {
     /// A new connection to the gate.
     #[must_use]
     pub fn connect(&self) -> Connection {
-        Connection::open_tls(self.envoy.address("https"), &self.certificates.authority).expect("Envoy listens")
+        self.door().connect()
+    }
+
+    /// The way in, for whoever uses the chain while somebody else takes parts of it down.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        Door { address: self.envoy.address("https"), authority: self.certificates.authority.clone() }
     }
 
     /// The answer to `GET` of `path` with these header lines, over a connection of its own.
@@ -177,6 +259,11 @@ impl Chain {
         self.postgres.run_sql(&self.database, statements).expect("the statements fit");
     }
 
+    /// Puts the users of the plan into an empty table.
+    pub fn add_users(&self) {
+        self.sql(&self.users);
+    }
+
     /// How many requests have reached the app.
     #[must_use]
     pub fn app_requests(&self) -> u64 {
@@ -184,13 +271,28 @@ impl Chain {
     }
 }
 
+impl Door {
+    /// A new connection to the gate.
+    ///
+    /// # Panics
+    /// When Envoy is gone.
+    #[must_use]
+    pub fn connect(&self) -> Connection {
+        Connection::open_tls(self.address, &self.authority).expect("Envoy listens")
+    }
+}
+
 /// A Cookie header with a session of `subject`.
 #[must_use]
 pub fn cookie(subject: &str) -> String {
+    format!("theme=dark; {COOKIE}={}", token(subject).mint())
+}
+
+/// A session of `subject`, to be changed before it is minted.
+pub(crate) fn token(subject: &str) -> Token {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     let now_ms = u64::try_from(now.as_millis()).expect("a clock before the year 500,000,000");
-    let token = Token::of(subject, now_ms).cookie(COOKIE).secret(AUTH_SECRET).mint();
-    format!("theme=dark; {COOKIE}={token}")
+    Token::of(subject, now_ms).cookie(COOKIE).secret(AUTH_SECRET)
 }
 
 /// What the app was told, if it was asked.

@@ -39,15 +39,23 @@ impl Service {
     /// # Errors
     /// When it does not get ready, as without its database.
     pub fn restart(&mut self) -> Result<()> {
-        self.kill();
+        self.launch()?;
         let address = self.port.address();
-        let mut command = Command::new(&self.program);
-        command.env_clear().envs(&self.variables).args(["--listen", &address.to_string()]);
-        let mut process = Process::spawn("the lookup service", command, &self.scratch.path().join("log"))?;
+        let process = self.process.as_mut().context(NOT_RUNNING)?;
         process.wait_until("the lookup service to be ready", PATIENCE, |_| {
             send(address, get("/readyz", &[("connection", "close")])).is_ok_and(|reply| reply.status == 200)
-        })?;
-        self.process = Some(process);
+        })
+    }
+
+    /// The same without waiting until it is ready.
+    ///
+    /// # Errors
+    /// When the program cannot be run.
+    pub fn launch(&mut self) -> Result<()> {
+        self.kill();
+        let mut command = Command::new(&self.program);
+        command.env_clear().envs(&self.variables).args(["--listen", &self.port.address().to_string()]);
+        self.process = Some(Process::spawn("the lookup service", command, &self.scratch.path().join("log"))?);
         Ok(())
     }
 
@@ -76,6 +84,14 @@ impl Service {
     #[must_use]
     pub fn address(&self) -> std::net::SocketAddr {
         self.port.address()
+    }
+
+    /// The memory that it holds, in KiB.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn rss_kib(&self) -> Result<u64> {
+        self.process.as_ref().context(NOT_RUNNING)?.rss_kib()
     }
 
     /// What it has logged since it was started last.

@@ -30,7 +30,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub(super) fn of(subject: &str, reply: &Reply) -> Self {
+    pub(crate) fn of(subject: &str, reply: &Reply) -> Self {
         let retry_after = reply.header("retry-after").map(str::to_owned);
         Self { subject: subject.to_owned(), status: reply.status, told: told(reply), retry_after }
     }

@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "each test file is a program of its own")]
 
 pub mod h2;
-pub mod health;
 pub mod remint;
 pub mod stage;
 pub mod vectors;

@@ -7,15 +7,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jwe_gate_core::identity::encode;
 use jwe_gate_test_harness::token::{COOKIE, SECRET};
-use jwe_gate_test_harness::{Token, artefact};
+use jwe_gate_test_harness::{Token, artefact, health};
 use jwe_gate_test_parts::envoy::{Envoy, Launch};
 use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
 use jwe_gate_test_parts::http::{Connection, Reply};
 use jwe_gate_test_parts::server::{Answer, Server};
 use jwe_gate_test_parts::upstream::Received;
 use serde_json::json;
-
-use super::health;
 
 /// The ways in which a gate can guard. The last requires a session too, and leaves forged headers to its listener, as the
 /// shipped configuration does.

@@ -10,9 +10,6 @@
 #[path = "../common/deployer.rs"]
 #[expect(dead_code, unreachable_pub, reason = "shared with other test programs")]
 mod deployer;
-#[path = "../common/health.rs"]
-#[expect(unreachable_pub, reason = "shared with other test programs")]
-mod health;
 mod load;
 mod streams;
 
@@ -24,7 +21,7 @@ use deployer::{Deployer, rebuilt};
 use jwe_gate_test_harness::driver::envoy::serve;
 use jwe_gate_test_harness::lookup::LOOKUP_SECRET;
 use jwe_gate_test_harness::token::SECRET;
-use jwe_gate_test_harness::{FakeLookup, Token, artefact};
+use jwe_gate_test_harness::{FakeLookup, Token, artefact, health};
 use jwe_gate_test_parts::envoy::{Envoy, Launch};
 use jwe_gate_test_parts::envoy_config::{Config, Listener};
 use jwe_gate_test_parts::http::{self, get};
