@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpStream;
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,7 +16,7 @@ use jwe_gate_test_parts::process::Process;
 use jwe_gate_test_parts::scratch::Scratch;
 use jwe_gate_test_parts::server::Server;
 use jwe_gate_test_parts::upstream::Upstream;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::clients::Clients;
 use super::envoy::serve;
@@ -62,43 +62,15 @@ struct RealNginx {
 
 impl RealNginx {
     fn write(&self, setup: &Setup) {
-        fs::write(self.folder.path().join("nginx.conf"), self.conf(setup)).expect("a folder of one's own");
-    }
-
-    fn conf(&self, setup: &Setup) -> String {
-        let folder = self.folder.path().display();
-        let module = artefact::path_for_nginx();
-        let shipped = nginx_conf::shipped();
-        let (head, server) = shipped.split_once("    server {\n        listen").expect("the shipped server");
-        let (server, _) = server.rsplit_once('}').expect("the end of http");
-        let head = replaced(
-            head,
-            &[
-                ("worker_processes auto;", &format!("daemon off;\nworker_processes {};", setup.workers)),
-                ("/var/log/nginx/error.log warn", "stderr info"),
-                ("/run/nginx.pid", &format!("{folder}/nginx.pid")),
-                ("/var/log/nginx/access.log", &format!("{folder}/access.log")),
-                ("/etc/jwe-gate/jwe_gate_nginx.wasm", &module.display().to_string()),
-                ("127.0.0.1:8080", &self.app.address().to_string()),
-                ("    tls_trusted_certificate", "    # tls_trusted_certificate"),
-            ],
-        );
-        let environment: String = setup.environment.iter().map(|(name, _)| format!("env {name};\n")).collect();
-        let servers = setup.gates.iter().zip(&self.ports).map(|(gate, port)| {
-            let config = self.addressed(nginx::gate(gate.clone()));
-            let server = server.replace(&nginx_conf::filter(&shipped), &config.replace('\'', "\\'"));
-            let server = without_lines(&server, "ssl_");
-            format!("    server {{\n        listen{}", server.replacen(" 8443 ssl", &format!(" {}", port.address()), 1))
-        });
-        format!("{environment}{head}{}}}\n", servers.collect::<String>())
-    }
-
-    /// The service listens where it could, not where the profile says.
-    fn addressed(&self, mut gate: serde_json::Value) -> String {
-        if gate.pointer("/lookup/cluster") == Some(&json!(nginx::LOOKUP)) {
-            set(&mut gate, "/lookup/cluster", json!(self.service.address().to_string()));
-        }
-        gate.to_string()
+        let listening: Vec<_> = self.ports.iter().map(Port::address).collect();
+        let places = Places {
+            folder: self.folder.path(),
+            module: &artefact::path_for_nginx(),
+            app: self.app.address(),
+            service: self.service.address(),
+            gates: &listening,
+        };
+        fs::write(self.folder.path().join("nginx.conf"), conf(setup, &places)).expect("a folder of one's own");
     }
 
     fn spawn(&self, setup: &Setup) -> Process {
@@ -163,6 +135,51 @@ impl Driver for RealNginx {
     }
 }
 
+/// What of the shipped configuration depends on where it runs.
+struct Places<'a> {
+    folder: &'a Path,
+    module: &'a Path,
+    app: SocketAddr,
+    service: SocketAddr,
+    gates: &'a [SocketAddr],
+}
+
+/// The shipped configuration for these places, with a server for each gate.
+fn conf(setup: &Setup, places: &Places<'_>) -> String {
+    let folder = places.folder.display();
+    let shipped = nginx_conf::shipped();
+    let (head, server) = shipped.split_once("    server {\n        listen").expect("the shipped server");
+    let (server, _) = server.rsplit_once('}').expect("the end of http");
+    let head = replaced(
+        // The service of a test speaks plain HTTP.
+        &without_lines(head, "tls_"),
+        &[
+            ("worker_processes auto;", &format!("daemon off;\nworker_processes {};", setup.workers)),
+            ("/var/log/nginx/error.log warn", "stderr info"),
+            ("/run/nginx.pid", &format!("{folder}/nginx.pid")),
+            ("/var/log/nginx/access.log", &format!("{folder}/access.log")),
+            ("/etc/jwe-gate/jwe_gate_nginx.wasm", &places.module.display().to_string()),
+            ("127.0.0.1:8080", &places.app.to_string()),
+        ],
+    );
+    let environment: String = setup.environment.iter().map(|(name, _)| format!("env {name};\n")).collect();
+    let servers = setup.gates.iter().zip(places.gates).map(|(gate, address)| {
+        let config = addressed(nginx::gate(gate.clone()), places.service);
+        let server = server.replace(&nginx_conf::filter(&shipped), &config.replace('\'', "\\'"));
+        let server = without_lines(&server, "ssl_").replacen(" 8443 ssl", &format!(" {address}"), 1);
+        format!("    server {{\n        listen{server}")
+    });
+    format!("{environment}{head}{}}}\n", servers.collect::<String>())
+}
+
+/// The service listens where it could, not where the profile says.
+fn addressed(mut gate: Value, service: SocketAddr) -> String {
+    if gate.pointer("/lookup/cluster") == Some(&json!(nginx::LOOKUP)) {
+        set(&mut gate, "/lookup/cluster", json!(service.to_string()));
+    }
+    gate.to_string()
+}
+
 fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
     pairs.iter().fold(text.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "nginx.conf has no {from}");
@@ -174,4 +191,27 @@ fn without_lines(text: &str, with: &str) -> String {
     text.lines()
         .filter(|line| !line.trim_start().starts_with(with))
         .fold(String::new(), |text, line| text + line + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::gate;
+
+    #[test]
+    fn the_shipped_configuration_fits_into_a_test() {
+        let [app, service, one, two] = [1, 2, 3, 4].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let (folder, module) = (Path::new("/folder"), Path::new("/jwe_gate_nginx.wasm"));
+        let places = Places { folder, module, app, service, gates: &[one, two] };
+        let conf = conf(&Setup::default().gates(vec![gate(), gate()]), &places);
+        assert_eq!(conf.matches('{').count(), conf.matches('}').count(), "{conf}");
+        for (text, count) in
+            [("listen 127.0.0.1:3;", 1), ("listen 127.0.0.1:4;", 1), ("ssl_", 0), ("8443", 0), ("proxy_pass", 2)]
+        {
+            let lines = conf.lines().filter(|line| line.contains(text)).count();
+            assert_eq!(lines, count, "{text}: {conf}");
+        }
+        let config: Value = serde_json::from_str(&nginx_conf::filter(&conf)).unwrap();
+        assert_eq!(config.pointer("/lookup/cluster").unwrap(), "127.0.0.1:2");
+    }
 }
