@@ -54,6 +54,7 @@ pub(crate) struct Active {
 }
 
 /// One VM. A reloaded VM is another one.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of one another")]
 pub(crate) struct Instance {
     pub(crate) worker: VmId,
     pub(crate) canary: bool,

@@ -1,5 +1,7 @@
 //! The profile of nginx: everything in which `ngx_wasm_module` was seen to differ from Envoy, and that decides safety.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::collections::HashMap;
@@ -235,7 +237,7 @@ fn the_end_of_a_stream_is_never_flagged() {
 #[test]
 fn only_declared_variables_can_be_set() {
     let set = |path: &str| format!(r#"(call $log_number (call $set_property "{path}" "1"))"#);
-    let all = ["ngx\\00ok", "wasmx\\00x", "request\\00query", "ngx\\00other", "name"].map(|path| set(path)).concat();
+    let all = ["ngx\\00ok", "wasmx\\00x", "request\\00query", "ngx\\00other", "name"].map(set).concat();
     let (mut world, _, root) = world_of(conf(), &[("request_headers", &format!("{all} (i32.const 0)"))]);
     world.request(root, get());
     assert_eq!(logged(&world), ["000", "000", "000", "001", "001"]);
