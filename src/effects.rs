@@ -5,6 +5,7 @@ use std::rc::Rc;
 use jwe_gate_core::capabilities::Capabilities;
 use jwe_gate_core::claims::Session;
 use jwe_gate_core::gate::{Annotations, Callout, ContextId, Edits, Effect, Effects, Event, HeaderEdit, LogLevel};
+use jwe_gate_core::shared::SharedData;
 
 use crate::host;
 use crate::runtime::{InFlight, SharedRuntime};
@@ -66,10 +67,8 @@ impl Player<'_> {
         match effect {
             Effect::Enqueue => {
                 // Where nobody can be woken the next tick does it.
-                if self.capabilities().acts_on_others {
-                    let queue = self.runtime.borrow().queue();
-                    queue.into_iter().for_each(host::enqueue);
-                }
+                let queue = self.runtime.borrow().shared.queue();
+                queue.into_iter().for_each(|queue| host::enqueue(queue, b"!"));
             }
             Effect::Dispatch(callout) => self.dispatch(&callout),
             Effect::Cut { context } if self.capabilities().acts_on_others => {
@@ -83,12 +82,6 @@ impl Player<'_> {
             }
             Effect::Log { level, message } => host::log(log_level(level), &message),
             Effect::Cut { .. } | Effect::Park { .. } => {}
-            Effect::Put { set, cas, value, put } => {
-                let shared = self.runtime.borrow().shared();
-                if !host::put(&shared, &set, &value, cas) {
-                    self.handle(Event::PutConflicted(put));
-                }
-            }
             Effect::Reply { context, reply, annotations } => {
                 if self.act_on(context) {
                     self.annotate(&annotations);
@@ -98,6 +91,7 @@ impl Player<'_> {
                 }
             }
             Effect::SetTick(period) => host::set_tick(period),
+            Effect::Wake { queue, message } => host::enqueue(queue, &message),
         }
     }
 

@@ -4,11 +4,12 @@
 //! The SDK also panics on statuses that it does not expect. Each wrapper says which statuses can come; none is
 //! called where another could: above all never for a request that has ended.
 
+use std::cell::OnceCell;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, UNIX_EPOCH};
 
-use jwe_gate_core::gate::{Callout, Cas, RequestHeaders, SharedData};
-use jwe_gate_core::l1::SetKey;
+use jwe_gate_core::gate::{Callout, RequestHeaders};
+use jwe_gate_core::shared::{Cas, QueueId, SharedData, SharedKey};
 use jwe_gate_core::time::UnixMillis;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{LogLevel, MapType, MetricType, Status};
@@ -71,43 +72,53 @@ pub(crate) fn set_header(name: &str, value: &[u8]) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
 }
 
-/// Shared data of the proxy process.
+/// Shared data of the proxy process, and the queue of one worker.
 pub(crate) struct Shared {
-    pub(crate) absent_cas: u32,
+    absent_cas: u32,
+    queue: OnceCell<Option<QueueId>>,
+    queue_name: Option<String>,
+}
+
+impl Shared {
+    /// For the worker whose queue has this name, if it may have one. The queue is registered only when it is needed
+    /// first: configuration also runs in VMs that are dropped, and a queue that was registered there would take messages
+    /// for ever.
+    pub(crate) fn new(queue_name: Option<String>, absent_cas: u32) -> Self {
+        Self { absent_cas, queue: OnceCell::new(), queue_name }
+    }
 }
 
 impl SharedData for Shared {
-    fn set(&self, key: &SetKey) -> (Option<Vec<u8>>, Cas) {
+    fn get(&self, key: &SharedKey) -> (Option<Vec<u8>>, Cas) {
         match hostcalls::get_shared_data(&key.0) {
             Ok((value, Some(version))) => (value, Cas::Version(version)),
             _ => (None, Cas::Absent),
         }
     }
-}
 
-/// Writes shared data unless it has changed; whether it has been written.
-pub(crate) fn put(shared: &Shared, key: &SetKey, value: &[u8], cas: Cas) -> bool {
-    let cas = match cas {
-        Cas::Absent => shared.absent_cas,
-        Cas::Version(version) => version,
-    };
-    hostcalls::set_shared_data(&key.0, Some(value), Some(cas)).is_ok()
-}
+    fn put(&self, key: &SharedKey, value: &[u8], cas: Cas) -> bool {
+        let cas = match cas {
+            Cas::Absent => self.absent_cas,
+            Cas::Version(version) => version,
+        };
+        hostcalls::set_shared_data(&key.0, Some(value), Some(cas)).is_ok()
+    }
 
-/// Registers a queue of one's own. The host calls the root context when something is in it.
-pub(crate) fn register_queue(name: &str) -> Option<u32> {
-    hostcalls::register_shared_queue(name).ok()
+    fn queue(&self) -> Option<QueueId> {
+        let register = || hostcalls::register_shared_queue(self.queue_name.as_deref()?).ok().map(QueueId);
+        *self.queue.get_or_init(register)
+    }
 }
 
 /// Puts a message into a queue.
-pub(crate) fn enqueue(queue: u32) {
+pub(crate) fn enqueue(queue: QueueId, message: &[u8]) {
     // Nothing relies on a wake-up: what it does not bring about the next tick does.
-    let _ = hostcalls::enqueue_shared_queue(queue, Some(b"!"));
+    let _ = hostcalls::enqueue_shared_queue(queue.0, Some(message));
 }
 
 /// Empties a queue.
-pub(crate) fn drain(queue: u32) {
-    while let Ok(Some(_)) = hostcalls::dequeue_shared_queue(queue) {}
+pub(crate) fn drain(queue: u32) -> Vec<Vec<u8>> {
+    std::iter::from_fn(|| hostcalls::dequeue_shared_queue(queue).ok().flatten()).collect()
 }
 
 /// Makes a callout. The context that acts is told how it ended.

@@ -72,9 +72,9 @@ impl RootContext for Root {
     }
 
     fn on_queue_ready(&mut self, queue: u32) {
-        host::drain(queue);
+        let messages = host::drain(queue);
         if let Some(runtime) = &self.runtime {
-            play(runtime, Event::QueueMessage, None);
+            play(runtime, Event::QueueMessages(&messages), None);
         }
     }
 

@@ -1,6 +1,6 @@
 //! One configuration in one worker: the gate, and what the adapter keeps for it.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -24,9 +24,8 @@ pub(crate) struct Runtime {
     pub(crate) callouts: BTreeMap<u32, InFlight>,
     /// For whom requests went on after they had waited.
     pub(crate) resumed: BTreeMap<u32, Rc<Session>>,
-    /// The queue that wakes the root context, once it has been asked for; nothing inside if the host gave none.
-    queue: OnceCell<Option<u32>>,
-    queue_name: String,
+    /// What it shares with other workers, and the queue that wakes it.
+    pub(crate) shared: Shared,
     counters: BTreeMap<Metric, u32>,
 }
 
@@ -40,27 +39,21 @@ pub(crate) struct InFlight {
 impl Runtime {
     pub(crate) fn new(gate: Gate, root: u32, capabilities: Capabilities, seed: [u8; 16]) -> Self {
         // Unique for every root context: registering a name again takes the queue from whoever has it.
-        let queue_name = format!("jwe_gate/wake/{:032x}/{root}", u128::from_le_bytes(seed));
+        let queue_name = || format!("jwe_gate/wake/{:032x}/{root}", u128::from_le_bytes(seed));
         Self {
             gate,
             root,
             capabilities,
             callouts: BTreeMap::new(),
             resumed: BTreeMap::new(),
-            queue: OnceCell::new(),
-            queue_name,
+            shared: Shared::new(capabilities.acts_on_others.then(queue_name), capabilities.absent_cas),
             counters: BTreeMap::new(),
         }
     }
 
     /// Lets the gate handle an event.
     pub(crate) fn handle(&mut self, event: Event<'_>, effects: &mut Effects) {
-        self.gate.handle(host::now(), event, &self.shared(), effects);
-    }
-
-    /// The shared data of the proxy.
-    pub(crate) fn shared(&self) -> Shared {
-        Shared { absent_cas: self.capabilities.absent_cas }
+        self.gate.handle(host::now(), event, &self.shared, effects);
     }
 
     /// Forgets the callouts of a request that is over: the host forgets them too.
@@ -71,12 +64,6 @@ impl Runtime {
     /// Whether the gate wants to see the headers of replies.
     pub(crate) fn watches_responses(&self) -> bool {
         self.gate.watches_responses()
-    }
-
-    /// The queue that wakes the root context. Registered only when it is needed first: configuration also runs in VMs
-    /// that are dropped, and a queue that was registered there would take messages for ever.
-    pub(crate) fn queue(&self) -> Option<u32> {
-        *self.queue.get_or_init(|| host::register_queue(&self.queue_name))
     }
 
     /// Tells the host what has been counted.

@@ -28,6 +28,7 @@ pub mod request;
 pub mod scenario;
 pub mod scenarios;
 pub mod soak;
+pub mod steps;
 pub mod token;
 
 pub use driver::{Driver, Outcome};

@@ -5,6 +5,7 @@
 //! bounded however many configurations come and go; a record of another realm is occupied space and nothing more.
 
 use crate::record::{Codec, Outline, Tag, outline};
+use crate::shared::SharedKey;
 use crate::time::UnixMillis;
 use crate::verdict::{Judgement, Verdict};
 
@@ -13,10 +14,6 @@ pub const WAYS: usize = 4;
 
 /// Slots of a set that denials may take, so that unknown users never push out all known ones.
 const DENIAL_WAYS: usize = WAYS / 2;
-
-/// Which set: a key of shared data.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SetKey(pub String);
 
 /// The shape of the slots and how to read them.
 #[derive(Debug)]
@@ -52,9 +49,9 @@ impl L1 {
 
     /// The set that holds the record of a tag.
     #[must_use]
-    pub fn set_of(&self, tag: Tag) -> SetKey {
+    pub fn set_of(&self, tag: Tag) -> SharedKey {
         let [a, b, c, d, ..] = tag.0;
-        SetKey(format!("jwe_gate/{:x}", u32::from_le_bytes([a, b, c, d]) % self.sets))
+        SharedKey(format!("jwe_gate/{:x}", u32::from_le_bytes([a, b, c, d]) % self.sets))
     }
 
     /// The judgement on `tag` in this value of its set.

@@ -25,6 +25,12 @@ pub enum Metric {
     L1Conflict,
     /// Requests that were parked until a lookup was answered.
     Parked,
+    /// Lookups for which another worker was already asking, and that waited for it.
+    Followed,
+    /// Lookups that another worker did not bring to a good end, so that this one asked.
+    TakenOver,
+    /// Lookups that were asked for without letting other workers know, since there was no room for it.
+    Unannounced,
     /// Requests that used what was known before, because a lookup failed.
     Fallback,
     /// Callouts to the lookup service, by what became of them.
@@ -66,6 +72,9 @@ impl Metric {
             Self::L1TooLarge => "l1.too_large",
             Self::L1Conflict => "l1.conflict",
             Self::Parked => "parked",
+            Self::Followed => "together.followed",
+            Self::TakenOver => "together.taken_over",
+            Self::Unannounced => "together.unannounced",
             Self::Fallback => "fallback",
             Self::Questions => "questions",
             Self::Bypass => "bypass",

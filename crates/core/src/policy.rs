@@ -8,12 +8,14 @@ use jwe_gate_contract::{Kind, LookupSecret};
 use crate::capabilities::Capabilities;
 use crate::claims::Rules;
 use crate::config::{
-    Access, AccessLog, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnUnauthenticated, SessionConfig,
+    Access, AccessLog, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnUnauthenticated,
+    SessionConfig, WaitingLimits,
 };
 use crate::cookie::{Limits, Name};
 use crate::gate::{BYPASS_MARKER, STATUS_HEADER};
 use crate::jwe::{DeriveError, KeyRing};
 use crate::l1::L1;
+use crate::leads::Leads;
 use crate::lifetime::Lifetime;
 use crate::mac::{MacKey, digest};
 use crate::record::{Codec, Generation, Realm, Tag};
@@ -36,7 +38,7 @@ pub struct Policy {
     pub(crate) guarded: Vec<String>,
     pub(crate) bypass: Option<Bypass>,
     pub(crate) limits: Limits,
-    pub(crate) max_waiting: usize,
+    pub(crate) waiting_limits: WaitingLimits,
     pub(crate) failures: Option<FailureLimit>,
     pub(crate) listener_strips: bool,
     pub(crate) access_log: AccessLog,
@@ -66,6 +68,7 @@ pub(crate) struct LookupPolicy {
     pub(crate) lifetime: Lifetime,
     pub(crate) on_error: OnLookupError,
     pub(crate) l1: L1,
+    pub(crate) leads: Leads,
 }
 
 /// The maintenance door.
@@ -91,7 +94,8 @@ impl Policy {
     /// [`DeriveError`] for a session without a usable secret, which a checked configuration does not hold.
     pub fn compile(config: Config) -> Result<Self, DeriveError> {
         let names = names(&config.sessions);
-        let lookup = config.lookup.map(|lookup| compile_lookup(lookup, &config.sessions, config.cache));
+        let lookups = config.waiting_limits.requests;
+        let lookup = config.lookup.map(|lookup| compile_lookup(lookup, &config.sessions, config.cache, lookups));
         let subject_key = MacKey::derive(newest_secret(&config.sessions), b"jwe-gate subject in logs");
         let sessions = config.sessions.into_iter().map(|session| compile_session(session, &names));
         let sessions = sessions.collect::<Result<_, _>>()?;
@@ -111,7 +115,7 @@ impl Policy {
             guarded: guarded.into(),
             bypass,
             limits: config.limits,
-            max_waiting: config.max_waiting,
+            waiting_limits: config.waiting_limits,
             failures: config.failures,
             listener_strips: config.listener_strips,
             access_log: config.access_log,
@@ -153,7 +157,12 @@ fn compile_session(session: SessionConfig, names: &[Name]) -> Result<SessionPoli
     Ok(SessionPolicy { name, keys, rules: session.rules, bearer: session.bearer })
 }
 
-fn compile_lookup(lookup: LookupConfig, sessions: &[SessionConfig], cache: CacheConfig) -> LookupPolicy {
+fn compile_lookup(
+    lookup: LookupConfig,
+    sessions: &[SessionConfig],
+    cache: CacheConfig,
+    lookups: usize,
+) -> LookupPolicy {
     let realm = realm(&lookup, sessions);
     let purpose = [b"jwe-gate record ".as_slice(), &realm.0].concat();
     let secrets = sessions.iter().flat_map(|session| &session.secrets);
@@ -168,6 +177,7 @@ fn compile_lookup(lookup: LookupConfig, sessions: &[SessionConfig], cache: Cache
         lifetime: Lifetime::new(lookup.max_fresh, newest_secret(sessions)),
         on_error: lookup.on_error,
         l1: L1::new(codec, cache.l1_records, cache.record_bytes),
+        leads: Leads::new(realm, generation(), lookups),
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Realm(pub [u8; 16]);
 pub struct Generation(pub [u8; 8]);
 
 /// A strong digest of what the record is about. Some hosts compare only 32 bits of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tag(pub [u8; 16]);
 
 /// Reads and writes the records of one realm and generation.

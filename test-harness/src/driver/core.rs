@@ -1,93 +1,107 @@
 //! The core alone, natively: gates on shared data in memory, with the adapter's duties done by hand.
+//!
+//! Everything is behind cells, so that one worker can be interrupted by another between reading shared data and
+//! writing it, as threads are.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jwe_gate_core::claims::Session;
 use jwe_gate_core::config::Config;
 use jwe_gate_core::gate::{
-    Callout, CalloutId, Cas, ContextId, Edits, Effect, Effects, Event, Gate, HeaderEdit, RequestHeaders, SharedData,
+    Callout, CalloutId, ContextId, Edits, Effect, Effects, Event, Gate, HeaderEdit, RequestHeaders,
 };
-use jwe_gate_core::l1::SetKey;
 use jwe_gate_core::policy::Policy;
+use jwe_gate_core::shared::{Cas, QueueId, SharedData, SharedKey};
 use jwe_gate_core::time::UnixMillis;
 
 use super::{Driver, Outcome, Sent, characters, text};
 use crate::lookup::FakeLookup;
 use crate::request::Request;
 use crate::scenario::Setup;
+use crate::steps::{Interruption, Steps, subjects};
 
 type Map = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Starts it.
 #[must_use]
 pub fn start(setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
-    let mut driver = Core {
-        now: UnixMillis(1_750_000_000_000),
-        lookup,
-        shared: Memory::default(),
-        workers: Vec::new(),
-        requests: Vec::new(),
-        counters: BTreeMap::new(),
-    };
-    for worker in 0..setup.workers {
-        driver.workers.push(Vec::new());
-        for gate in 0..setup.gates.len() {
-            let root = driver.root(setup, worker, gate).expect("the configuration is accepted");
-            driver.workers[worker].push(root);
-        }
-    }
-    Box::new(driver)
+    Box::new(Core::new(setup, lookup))
+}
+
+/// Starts it for being driven step by step.
+#[must_use]
+pub fn start_steps(setup: &Setup, lookup: FakeLookup) -> Rc<dyn Steps> {
+    Rc::new(Core::new(setup, lookup))
 }
 
 struct Core {
-    now: UnixMillis,
+    now: Cell<UnixMillis>,
     lookup: FakeLookup,
-    shared: Memory,
-    /// By worker and gate.
-    workers: Vec<Vec<Root>>,
-    requests: Vec<InHand>,
-    counters: BTreeMap<String, u64>,
+    setup: RefCell<Setup>,
+    memory: RefCell<BTreeMap<SharedKey, (Vec<u8>, u32)>>,
+    versions: Cell<u32>,
+    workers: Cell<usize>,
+    /// Every root context that there ever was; the number of its queue is its place here.
+    roots: RefCell<Vec<Rc<Root>>>,
+    requests: RefCell<Vec<InHand>>,
+    counters: RefCell<BTreeMap<String, u64>>,
+    /// What happens after so many more writes to shared data.
+    interruption: RefCell<Option<(usize, Interruption)>>,
 }
 
 /// A root context.
 struct Root {
-    gate: Gate,
-    woken: bool,
-    callouts: BTreeMap<CalloutId, Callout>,
+    worker: usize,
+    number: usize,
+    queue: QueueId,
+    gate: RefCell<Gate>,
+    /// Whether it serves new requests.
+    serves: Cell<bool>,
+    /// Whether its worker has failed.
+    is_dead: Cell<bool>,
+    messages: RefCell<Vec<Vec<u8>>>,
+    /// How many wake-ups are under way.
+    wakeups: Cell<usize>,
+    /// What waits for an answer, and until when.
+    callouts: RefCell<BTreeMap<CalloutId, (Callout, UnixMillis)>>,
 }
 
 struct InHand {
-    worker: usize,
-    gate: usize,
+    root: Rc<Root>,
     map: Map,
     outcome: Outcome,
     session: Option<Rc<Session>>,
 }
 
-#[derive(Default)]
-struct Memory {
-    values: BTreeMap<SetKey, (Vec<u8>, u32)>,
-    version: u32,
+/// Shared data as one root context sees it.
+struct View<'a> {
+    core: &'a Core,
+    queue: QueueId,
 }
 
-impl SharedData for Memory {
-    fn set(&self, key: &SetKey) -> (Option<Vec<u8>>, Cas) {
-        match self.values.get(key) {
+impl SharedData for View<'_> {
+    fn get(&self, key: &SharedKey) -> (Option<Vec<u8>>, Cas) {
+        match self.core.memory.borrow().get(key) {
             Some((value, version)) => (Some(value.clone()), Cas::Version(*version)),
             None => (None, Cas::Absent),
         }
     }
-}
 
-impl Memory {
-    fn put(&mut self, key: SetKey, value: Vec<u8>, cas: Cas) -> bool {
-        if self.set(&key).1 != cas {
+    fn put(&self, key: &SharedKey, value: &[u8], cas: Cas) -> bool {
+        self.core.interrupted();
+        if self.get(key).1 != cas {
             return false;
         }
-        self.version += 1;
-        self.values.insert(key, (value, self.version));
+        let version = self.core.versions.get() + 1;
+        self.core.versions.set(version);
+        self.core.memory.borrow_mut().insert(key.clone(), (value.to_vec(), version));
         true
+    }
+
+    fn queue(&self) -> Option<QueueId> {
+        Some(self.queue)
     }
 }
 
@@ -112,104 +126,177 @@ impl RequestHeaders for Headers<'_> {
 }
 
 impl Core {
-    fn root(&mut self, setup: &Setup, worker: usize, gate: usize) -> Result<Root, String> {
-        let find =
-            |name: &str| setup.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        let json = setup.gates[gate].to_string();
-        let config = Config::from_json(json.as_bytes(), &find).map_err(|error| error.to_string())?;
-        let policy = Policy::compile(config).map_err(|error| error.to_string())?;
-        let seed = [u8::try_from(worker * 16 + gate).expect("few gates"); 16];
-        let mut root = Root { gate: Gate::new(policy, seed), woken: false, callouts: BTreeMap::new() };
-        let mut effects = Effects::new();
-        root.gate.handle(self.now, Event::Configured, &self.shared, &mut effects);
-        Ok(root)
+    fn new(setup: &Setup, lookup: FakeLookup) -> Self {
+        let core = Self {
+            now: Cell::new(UnixMillis(1_750_000_000_000)),
+            lookup,
+            setup: RefCell::new(setup.clone()),
+            memory: RefCell::default(),
+            versions: Cell::new(0),
+            workers: Cell::new(0),
+            roots: RefCell::default(),
+            requests: RefCell::default(),
+            counters: RefCell::default(),
+            interruption: RefCell::new(None),
+        };
+        for _ in 0..setup.workers {
+            core.add();
+        }
+        core
     }
 
-    fn handle(&mut self, worker: usize, gate: usize, event: Event<'_>) {
+    /// Configures a root context, which takes the place of the one that served before.
+    fn configure(&self, worker: usize, number: usize) -> Result<(), String> {
+        let setup = self.setup.borrow();
+        let find =
+            |name: &str| setup.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let json = setup.gates[number].to_string();
+        let config = Config::from_json(json.as_bytes(), &find).map_err(|error| error.to_string())?;
+        let policy = Policy::compile(config).map_err(|error| error.to_string())?;
+        let place = u32::try_from(self.roots.borrow().len()).expect("few root contexts");
+        let mut seed = [0; 16];
+        seed[..4].copy_from_slice(&place.to_le_bytes());
+        let root = Rc::new(Root {
+            worker,
+            number,
+            queue: QueueId(place),
+            gate: RefCell::new(Gate::new(policy, seed)),
+            serves: Cell::new(true),
+            is_dead: Cell::new(false),
+            messages: RefCell::default(),
+            wakeups: Cell::new(0),
+            callouts: RefCell::default(),
+        });
+        self.handle(&root, Event::Configured);
+        if let Some(before) = self.serving(worker, number) {
+            before.serves.set(false);
+        }
+        self.roots.borrow_mut().push(root);
+        Ok(())
+    }
+
+    fn serving(&self, worker: usize, number: usize) -> Option<Rc<Root>> {
+        let is_it = |root: &&Rc<Root>| root.worker == worker && root.number == number && root.serves.get();
+        self.roots.borrow().iter().find(is_it).cloned()
+    }
+
+    /// The root contexts whose workers live.
+    fn living(&self) -> Vec<Rc<Root>> {
+        self.roots.borrow().iter().filter(|root| !root.is_dead.get()).cloned().collect()
+    }
+
+    /// Those of them that are not in the middle of something.
+    fn idle(&self) -> Vec<Rc<Root>> {
+        self.living().into_iter().filter(|root| root.gate.try_borrow_mut().is_ok()).collect()
+    }
+
+    fn handle(&self, root: &Rc<Root>, event: Event<'_>) {
         let mut effects = Effects::new();
-        self.workers[worker][gate].gate.handle(self.now, event, &self.shared, &mut effects);
+        let view = View { core: self, queue: root.queue };
+        root.gate.borrow_mut().handle(self.now.get(), event, &view, &mut effects);
         for effect in effects {
-            self.play(worker, gate, effect);
+            self.play(root, effect);
         }
     }
 
-    fn play(&mut self, worker: usize, gate: usize, effect: Effect) {
-        let root = &mut self.workers[worker][gate];
+    fn play(&self, root: &Rc<Root>, effect: Effect) {
         match effect {
-            Effect::Enqueue => root.woken = true,
+            Effect::Enqueue => self.enqueue(root.queue, b"!".to_vec()),
+            Effect::Wake { queue, message } => self.enqueue(queue, message),
             Effect::Dispatch(callout) if &*callout.cluster != "lookup" => {
-                self.handle(worker, gate, Event::DispatchFailed { callout: callout.callout });
+                self.handle(root, Event::DispatchFailed { callout: callout.callout });
             }
             Effect::Dispatch(callout) => {
                 self.lookup.arrived(&callout.body);
-                root.callouts.insert(callout.callout, callout);
+                let due = self.now.get().after(callout.timeout);
+                root.callouts.borrow_mut().insert(callout.callout, (callout, due));
             }
-            Effect::Cut { context } => self.decide(context, Outcome::Closed),
+            Effect::Cut { context } => {
+                self.decide(context, Outcome::Closed);
+            }
             Effect::Forward { context, edits, session, .. } => {
-                let mut map = std::mem::take(&mut self.requests[context.0 as usize].map);
+                let mut map = std::mem::take(&mut self.requests.borrow_mut()[context.0 as usize].map);
                 apply(&mut map, &edits);
                 let headers = text(map.iter().map(|(name, value)| (name.as_slice(), value.as_slice())));
                 self.decide(context, Outcome::Forwarded(headers));
-                self.requests[context.0 as usize].session = session;
+                self.requests.borrow_mut()[context.0 as usize].session = session;
             }
             Effect::Reply { context, reply, .. } => {
                 let headers = reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
                 let status = u16::try_from(reply.status).expect("a status");
                 self.decide(context, Outcome::Replied { status, headers: text(headers) });
             }
-            Effect::Put { set, cas, value, put } => {
-                if !self.shared.put(set, value, cas) {
-                    self.handle(worker, gate, Event::PutConflicted(put));
-                }
-            }
             Effect::Log { .. } | Effect::Park { .. } | Effect::SetTick(_) => {}
         }
     }
 
+    fn enqueue(&self, queue: QueueId, message: Vec<u8>) {
+        let root = self.roots.borrow().get(queue.0 as usize).cloned();
+        if let Some(root) = root {
+            root.messages.borrow_mut().push(message);
+            root.wakeups.set(root.wakeups.get() + 1);
+        }
+    }
+
     /// Decides about a request, once: acting on one that is over is what ends a worker on a real host.
-    fn decide(&mut self, context: ContextId, outcome: Outcome) {
-        let request = &mut self.requests[context.0 as usize];
+    fn decide(&self, context: ContextId, outcome: Outcome) {
+        let request = &mut self.requests.borrow_mut()[context.0 as usize];
         assert_eq!(request.outcome, Outcome::Waiting, "{context:?} was acted on twice");
         request.outcome = outcome;
     }
 
     /// Lets everything happen that happens without time passing.
-    fn settle(&mut self) {
-        while self.wake() || self.answer() {}
+    fn settle(&self) {
+        while self.deliver() || !self.lookup.is_held() && self.answer(0) {}
     }
 
-    fn wake(&mut self) -> bool {
-        let woken = self.roots().find(|(worker, gate)| self.workers[*worker][*gate].woken);
-        let Some((worker, gate)) = woken else { return false };
-        self.workers[worker][gate].woken = false;
-        self.handle(worker, gate, Event::QueueMessage);
-        true
-    }
-
-    fn answer(&mut self) -> bool {
-        if self.lookup.is_held() {
-            return false;
+    /// A worker that is in the middle of something is not interrupted by itself.
+    fn interrupted(&self) {
+        let due = match self.interruption.borrow_mut().as_mut() {
+            None => false,
+            Some((0, _)) => true,
+            Some((writes, _)) => {
+                *writes -= 1;
+                false
+            }
+        };
+        if due && let Some((_, interruption)) = self.interruption.take() {
+            interruption();
         }
-        let waiting = self.roots().find(|(worker, gate)| !self.workers[*worker][*gate].callouts.is_empty());
-        let Some((worker, gate)) = waiting else { return false };
-        let Some((id, callout)) = self.workers[worker][gate].callouts.pop_first() else { return false };
-        let answer = self.lookup.answer(callout.mac.as_bytes(), &callout.body);
-        let (headers, body) = answer.unzip();
-        let mac = headers.and_then(|headers| headers.into_values().next());
-        let mac = mac.as_ref().map(String::as_bytes);
-        self.handle(worker, gate, Event::Answered { callout: id, mac, body: body.as_deref() });
-        true
     }
 
-    fn roots(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let gates = self.workers.first().map_or(0, Vec::len);
-        (0..self.workers.len()).flat_map(move |worker| (0..gates).map(move |gate| (worker, gate)))
+    fn take_callout(&self, nth: usize) -> Option<(Rc<Root>, Callout)> {
+        let calls = |root: &Rc<Root>| -> Vec<_> {
+            root.callouts.borrow().keys().map(|callout| (root.clone(), *callout)).collect()
+        };
+        let (root, id) = self.living().iter().flat_map(calls).nth(nth)?;
+        root.gate.try_borrow_mut().ok()?;
+        let (callout, _) = root.callouts.borrow_mut().remove(&id)?;
+        Some((root, callout))
     }
 
-    fn flush(&mut self) {
-        for (worker, gate) in self.roots() {
-            for (metric, amount) in self.workers[worker][gate].gate.counters().take() {
-                *self.counters.entry(metric.name()).or_default() += amount;
+    fn time_out(&self) {
+        for root in self.idle().into_iter().filter(|root| !root.is_dead.get()) {
+            let is_due = |(_, (_, due)): &(&CalloutId, &(Callout, UnixMillis))| *due <= self.now.get();
+            let due: Vec<_> = root.callouts.borrow().iter().filter(is_due).map(|(id, _)| *id).collect();
+            for callout in due {
+                root.callouts.borrow_mut().remove(&callout);
+                self.handle(&root, Event::Answered { callout, mac: None, body: None });
+            }
+        }
+    }
+
+    fn tick(&self) {
+        // One may end another meanwhile.
+        for root in self.idle().into_iter().filter(|root| !root.is_dead.get()) {
+            self.handle(&root, Event::Tick);
+        }
+    }
+
+    fn flush(&self) {
+        for root in self.roots.borrow().iter() {
+            for (metric, amount) in root.gate.borrow_mut().counters().take() {
+                *self.counters.borrow_mut().entry(metric.name()).or_default() += amount;
             }
         }
     }
@@ -236,74 +323,191 @@ fn apply(map: &mut Map, edits: &Edits) {
     }
 }
 
+impl Steps for Core {
+    fn now_ms(&self) -> u64 {
+        self.now.get().0
+    }
+
+    fn workers(&self) -> usize {
+        self.workers.get()
+    }
+
+    fn send(&self, request: &Request) -> Option<Sent> {
+        let root = self.serving(request.worker, request.gate)?;
+        if root.gate.try_borrow_mut().is_err() {
+            return None;
+        }
+        let index = self.requests.borrow().len();
+        let map = request.map();
+        let in_hand = InHand { root: root.clone(), map: map.clone(), outcome: Outcome::Waiting, session: None };
+        self.requests.borrow_mut().push(in_hand);
+        let context = ContextId(u32::try_from(index).expect("few requests"));
+        self.handle(&root, Event::RequestHeaders { context, headers: &Headers(&map) });
+        Some(Sent(index))
+    }
+
+    fn abandon(&self, sent: Sent) {
+        let root = self.requests.borrow()[sent.0].root.clone();
+        let waits = self.requests.borrow()[sent.0].outcome == Outcome::Waiting;
+        if waits && root.gate.try_borrow_mut().is_ok() {
+            self.requests.borrow_mut()[sent.0].outcome = Outcome::Closed;
+            let context = ContextId(u32::try_from(sent.0).expect("few requests"));
+            self.handle(&root, Event::RequestGone { context });
+        }
+    }
+
+    fn look(&self, sent: Sent) -> Outcome {
+        self.requests.borrow()[sent.0].outcome.clone()
+    }
+
+    fn deliver(&self) -> bool {
+        let Some(root) = self.idle().into_iter().find(|root| root.wakeups.get() > 0) else { return false };
+        root.wakeups.set(root.wakeups.get() - 1);
+        let messages = root.messages.take();
+        self.handle(&root, Event::QueueMessages(&messages));
+        true
+    }
+
+    fn lose_wakeups(&self) {
+        for root in self.living() {
+            root.wakeups.set(0);
+        }
+    }
+
+    fn callouts(&self) -> Vec<Vec<String>> {
+        let bodies = |root: &Rc<Root>| -> Vec<Vec<String>> {
+            root.callouts.borrow().values().map(|(callout, _)| subjects(&callout.body)).collect()
+        };
+        self.living().iter().flat_map(bodies).collect()
+    }
+
+    fn answer(&self, nth: usize) -> bool {
+        let Some((root, callout)) = self.take_callout(nth) else { return false };
+        let answer = self.lookup.answer(callout.mac.as_bytes(), &callout.body);
+        let (headers, body) = answer.unzip();
+        let mac = headers.and_then(|headers| headers.into_values().next());
+        let mac = mac.as_ref().map(String::as_bytes);
+        self.handle(&root, Event::Answered { callout: callout.callout, mac, body: body.as_deref() });
+        true
+    }
+
+    fn never_answer(&self, nth: usize) {
+        self.take_callout(nth);
+    }
+
+    fn pass(&self, ms: u64) {
+        let end = self.now.get().0 + ms;
+        while self.now.get().0 < end {
+            self.now.set(UnixMillis((self.now.get().0 + 100).min(end)));
+            self.tick();
+            self.time_out();
+        }
+    }
+
+    fn kill(&self, worker: usize) {
+        let is_busy = |root: &Rc<Root>| root.worker == worker && root.gate.try_borrow_mut().is_err();
+        if self.living().iter().any(is_busy) {
+            return;
+        }
+        for root in self.living().iter().filter(|root| root.worker == worker) {
+            root.is_dead.set(true);
+            root.serves.set(false);
+            let mut requests = self.requests.borrow_mut();
+            let lost = requests.iter_mut().filter(|request| Rc::ptr_eq(&request.root, root));
+            lost.filter(|request| request.outcome == Outcome::Waiting)
+                .for_each(|request| request.outcome = Outcome::Closed);
+        }
+    }
+
+    fn add(&self) {
+        let (worker, gates) = (self.workers.get(), self.setup.borrow().gates.len());
+        self.workers.set(worker + 1);
+        for gate in 0..gates {
+            self.configure(worker, gate).expect("the configuration is accepted");
+        }
+    }
+
+    fn interrupt(&self, after: usize, interruption: Interruption) {
+        self.interruption.replace(Some((after, interruption)));
+    }
+
+    fn counters(&self) -> BTreeMap<String, u64> {
+        self.flush();
+        self.counters.borrow().clone()
+    }
+
+    fn check_health(&self) {
+        for (index, request) in self.requests.borrow().iter().enumerate() {
+            let path = request.map.get(3).map_or(String::new(), |(_, path)| characters(path));
+            assert_ne!(request.outcome, Outcome::Waiting, "request {index} ({path}) still waits");
+        }
+        // A lookup may be under way that nobody waits for.
+        let timeout = std::time::Duration::from_secs(65);
+        let end = self.now.get().after(timeout).0;
+        while self.now.get().0 < end && self.living().iter().any(|root| !root.gate.borrow().is_idle()) {
+            self.pass(100);
+        }
+        assert!(self.living().iter().all(|root| root.gate.borrow().is_idle()), "something is left in the parked table");
+    }
+}
+
 impl Driver for Core {
     fn now_ms(&self) -> u64 {
-        self.now.0
+        Steps::now_ms(self)
     }
 
     fn advance(&mut self, ms: u64) {
-        let end = self.now.0 + ms;
-        while self.now.0 < end {
-            self.now.0 = (self.now.0 + 100).min(end);
-            for (worker, gate) in self.roots() {
-                self.handle(worker, gate, Event::Tick);
-            }
+        let mut left = ms;
+        while left > 0 {
+            let step = left.min(100);
+            self.pass(step);
             self.settle();
+            left -= step;
         }
     }
 
     fn send(&mut self, request: &Request) -> Sent {
-        let context = ContextId(u32::try_from(self.requests.len()).expect("few requests"));
-        let (worker, gate, map) = (request.worker, request.gate, request.map());
-        self.requests.push(InHand { worker, gate, map: map.clone(), outcome: Outcome::Waiting, session: None });
-        self.handle(worker, gate, Event::RequestHeaders { context, headers: &Headers(&map) });
-        Sent(context.0 as usize)
+        Steps::send(self, request).expect("the worker lives")
     }
 
     fn abandon(&mut self, sent: Sent) {
-        let request = &mut self.requests[sent.0];
-        request.outcome = Outcome::Closed;
-        let (worker, gate) = (request.worker, request.gate);
-        let context = ContextId(u32::try_from(sent.0).expect("few requests"));
-        self.handle(worker, gate, Event::RequestGone { context });
+        Steps::abandon(self, sent);
     }
 
     fn outcome(&mut self, sent: Sent) -> Outcome {
         self.settle();
-        let request = &self.requests[sent.0];
-        let (worker, gate, outcome) = (request.worker, request.gate, request.outcome.clone());
-        if let Some(session) = self.requests[sent.0].session.take() {
+        let (outcome, session, root) = {
+            let request = &mut self.requests.borrow_mut()[sent.0];
+            (request.outcome.clone(), request.session.take(), request.root.clone())
+        };
+        if let Some(session) = session {
             let context = ContextId(u32::try_from(sent.0).expect("few requests"));
-            self.handle(worker, gate, Event::ResponseHeaders { context, session: &session });
+            self.handle(&root, Event::ResponseHeaders { context, session: &session });
         }
         outcome
     }
 
     fn counters(&mut self) -> BTreeMap<String, u64> {
-        self.flush();
-        self.counters.clone()
+        Steps::counters(self)
     }
 
     fn shared_writes(&mut self) -> Option<u64> {
-        Some(self.shared.version.into())
+        Some(self.versions.get().into())
     }
 
     fn reconfigure(&mut self, gate: usize, setup: &Setup) -> Result<(), String> {
-        self.flush();
-        for worker in 0..self.workers.len() {
-            self.workers[worker][gate] = self.root(setup, worker, gate)?;
+        let before = self.setup.replace(setup.clone());
+        for worker in 0..self.workers.get() {
+            if let Err(error) = self.configure(worker, gate) {
+                self.setup.replace(before);
+                return Err(error);
+            }
         }
         Ok(())
     }
 
     fn check_health(&mut self) {
-        for (index, request) in self.requests.iter().enumerate() {
-            assert_ne!(
-                request.outcome,
-                Outcome::Waiting,
-                "request {index} ({}) still waits",
-                characters(&request.map[3].1)
-            );
-        }
+        self.settle();
+        Steps::check_health(self);
     }
 }

@@ -7,6 +7,7 @@ mod lookups;
 mod outages;
 mod passing;
 mod stripping;
+mod together;
 mod waiting;
 
 use crate::scenario::Scenario;
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Scenario> {
         outages::SCENARIOS,
         passing::SCENARIOS,
         stripping::SCENARIOS,
+        together::SCENARIOS,
         waiting::SCENARIOS,
     ]
     .concat()

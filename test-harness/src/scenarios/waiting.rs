@@ -11,6 +11,7 @@ scenarios! {
     a_client_that_leaves_is_forgotten: Setup::default();
     everybody_who_waits_hears_of_a_failure: Setup::default();
     too_many_waiting_requests_are_turned_away: Setup::default().with("/limits/waiting_requests", 3);
+    too_many_waiting_bytes_are_turned_away: Setup::default().with("/limits/waiting_bytes", 65_536);
 }
 
 fn send(world: &mut World, subject: &str) -> crate::driver::Sent {
@@ -104,4 +105,26 @@ fn too_many_waiting_requests_are_turned_away(world: &mut World) {
     }
     assert_eq!(world.count("jwe_gate.decision.overloaded"), 1);
     world.get_as("alice").admitted("alice");
+}
+
+fn too_many_waiting_bytes_are_turned_away(world: &mut World) {
+    world.lookup.add("alice");
+    world.lookup.hold();
+    // What goes on is kept while the request waits, since a cookie that may be a session is taken out of it.
+    let other = format!("authjs.session-token-x=1; large={}", "x".repeat(25_000));
+    let large = format!("{}; {other}", world.token("alice").pair());
+    let waiting: Vec<_> = (0..2).map(|_| world.send(&Request::with_cookies(&large))).collect();
+    for sent in &waiting {
+        world.outcome(*sent).waits();
+    }
+    let seen = world.get(&large).refused(503);
+    assert_eq!(seen.reply("retry-after"), ["1"]);
+    // A small one still has room.
+    let small = send(world, "alice");
+    world.outcome(small).waits();
+    world.lookup.release();
+    for sent in waiting.into_iter().chain([small]) {
+        world.outcome(sent).admitted("alice");
+    }
+    assert_eq!(world.count("jwe_gate.decision.overloaded"), 1);
 }

@@ -10,7 +10,7 @@ use super::raw::{RawBypass, RawCache, RawConfig, RawFailures, RawLimits, RawLook
 use super::scalar::{MaxAge, SecretRef, Whole};
 use super::{
     Access, AccessLog, BypassConfig, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnUnauthenticated,
-    SessionConfig,
+    SessionConfig, WaitingLimits,
 };
 use crate::claims::Rules;
 use crate::cookie::{Limits, Name};
@@ -45,7 +45,7 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
         user_id_header: user_id_header(raw.identity.user_id.as_deref(), bypass.as_ref())?,
         bypass,
         limits: limits(&raw.limits)?,
-        max_waiting: size("limits.waiting_requests", raw.limits.waiting_requests, 1, 100_000, 4096)?,
+        waiting_limits: waiting_limits(&raw.limits)?,
         failures: raw.limits.failures.as_ref().map(failures).transpose()?,
         listener_strips: raw.listener_strips,
         access_log: AccessLog { reason: raw.access_log.reason, subject: raw.access_log.subject },
@@ -269,6 +269,13 @@ fn failures(raw: &RawFailures) -> Checked<FailureLimit> {
         per_client: u32::try_from(per_client).unwrap_or(u32::MAX),
         window: Duration::from_secs(bounded("limits.failures.window_seconds", window, 1, 3600)?),
         clients: size("limits.failures.clients", raw.clients, 16, 1 << 16, 4096)?,
+    })
+}
+
+fn waiting_limits(raw: &RawLimits) -> Checked<WaitingLimits> {
+    Ok(WaitingLimits {
+        requests: size("limits.waiting_requests", raw.waiting_requests, 1, 100_000, 4096)?,
+        bytes: size("limits.waiting_bytes", raw.waiting_bytes, 1 << 16, 1 << 30, 1 << 24)?,
     })
 }
 

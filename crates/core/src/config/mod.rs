@@ -46,8 +46,8 @@ pub struct Config {
     pub bypass: Option<BypassConfig>,
     /// What is read of a request before it is called too large.
     pub limits: Limits,
-    /// How many requests of one worker may wait for lookups.
-    pub max_waiting: usize,
+    /// How much one worker lets wait for lookups.
+    pub waiting_limits: WaitingLimits,
     /// How often a client may show a token that is none; without it as often as it likes.
     pub failures: Option<FailureLimit>,
     /// Whether the listener already drops identity headers and names with underscores.
@@ -118,6 +118,15 @@ pub struct CacheConfig {
     pub l1_records: usize,
     /// The size of one shared record, in bytes. A larger one is not shared.
     pub record_bytes: usize,
+}
+
+/// How much one worker lets wait for lookups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingLimits {
+    /// Requests.
+    pub requests: usize,
+    /// What is kept for them in the filter, in bytes.
+    pub bytes: usize,
 }
 
 /// Who may pass. From the mildest to the strictest.

@@ -95,6 +95,7 @@ pub(super) struct RawLimits {
     pub(super) chunks: Option<Whole>,
     pub(super) cookie_bytes: Option<Whole>,
     pub(super) waiting_requests: Option<Whole>,
+    pub(super) waiting_bytes: Option<Whole>,
     pub(super) failures: Option<RawFailures>,
 }
 

@@ -5,7 +5,7 @@
 
 use super::event::{Edits, HeaderEdit, RequestHeaders};
 use super::read::Request;
-use super::waiting::LookupKey;
+use super::waiting::{Asked, LookupKey};
 use super::{ContextId, Effects, Gate};
 use crate::time::UnixMillis;
 
@@ -19,7 +19,8 @@ impl Gate {
     pub(super) fn ask_alone(&mut self, now: UnixMillis, key: LookupKey, effects: &mut Effects) {
         let policy = self.policy.clone();
         if let Some(lookup) = &policy.lookup {
-            self.ask_about(now, lookup, vec![key], effects);
+            let asked = Asked { key, nonce: self.nonces.text(), lead: None };
+            self.dispatch(now, lookup, vec![asked], effects);
         }
     }
 

@@ -5,21 +5,28 @@ use std::time::Duration;
 
 use jwe_gate_contract::{Answer, LookupAnswer, Outcome, Reason, VERSION};
 
-use super::event::{CalloutId, Effect, Put, SharedData};
+use super::event::CalloutId;
 use super::failing::Ended;
 use super::waiting::{LookupKey, Waiter};
 use super::{Effects, Gate};
 use crate::l1::Stored;
 use crate::metrics::{CalloutResult, Metric};
 use crate::policy::{LookupPolicy, tag_of};
+use crate::record::Tag;
+use crate::shared::{Change, SharedData, change};
 use crate::time::UnixMillis;
 use crate::verdict::{Barred, Denial, Judgement, Verdict};
 
 /// How long a judgement that stands in for a failed lookup is used before the lookup is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How often a write to L1 is tried against other workers. What is lost then is one record, not a decision.
-const MAX_PUTS: u8 = 10;
+/// What came of a lookup.
+struct Resolved {
+    key: LookupKey,
+    /// What is known now, if anything is.
+    known: Option<Judgement>,
+    ended: Ended,
+}
 
 impl Gate {
     pub(super) fn answered(
@@ -42,12 +49,14 @@ impl Gate {
         };
         self.counters.count(Metric::Callout(result));
         let answers = answers.unwrap_or_default();
-        for key in keys {
+        let judged = |key: LookupKey| {
             let nonce = self.waiting.nonce(&key);
             let answer = answers.iter().find(|answer| is_answer_to(answer, lookup, &key, nonce));
             let judgement = answer.and_then(|answer| judgement(now, answer, lookup));
-            self.resolve(now, &key, judgement, shared, effects);
-        }
+            (key, judgement)
+        };
+        let answered = keys.into_iter().map(judged).collect();
+        self.end(now, lookup, answered, shared, effects);
     }
 
     pub(super) fn refused(
@@ -73,40 +82,74 @@ impl Gate {
     }
 
     fn fail(&mut self, now: UnixMillis, callout: CalloutId, shared: &dyn SharedData, effects: &mut Effects) {
-        for key in self.waiting.ended(callout).unwrap_or_default() {
-            self.resolve(now, &key, None, shared, effects);
-        }
+        let policy = self.policy.clone();
+        let (Some(lookup), Some(keys)) = (&policy.lookup, self.waiting.ended(callout)) else { return };
+        let unanswered = keys.into_iter().map(|key| (key, None)).collect();
+        self.end(now, lookup, unanswered, shared, effects);
     }
 
-    /// Ends a lookup: everybody who waited for it goes on, with its answer or with what was known before.
-    fn resolve(
+    /// Ends lookups: everybody who waited for them goes on, with the answers or with what was known before.
+    fn end(
         &mut self,
         now: UnixMillis,
-        key: &LookupKey,
-        answer: Option<Judgement>,
+        lookup: &LookupPolicy,
+        answered: Vec<(LookupKey, Option<Judgement>)>,
         shared: &dyn SharedData,
         effects: &mut Effects,
     ) {
-        let policy = self.policy.clone();
-        let Some(lookup) = &policy.lookup else { return };
-        let tag = tag_of(key.kind, &key.key);
-        let answered = answer.is_some();
-        let known = match answer {
-            Some(judgement) => Some(self.store(now, Put { tag, judgement, attempts: 0 }, shared, effects)),
-            // Another worker may have been luckier.
-            None => Self::l1(lookup, tag, shared),
-        };
-        let ended = match &known {
-            Some(known) if known.limits.fresh_until > now => Ended::Fresh,
-            _ if answered => Ended::NotFresh,
-            _ => Ended::Failed,
-        };
-        for waiter in self.waiting.finish(key) {
-            self.go_on(now, waiter, known.as_ref(), ended, effects);
+        let resolve = |(key, answer)| self.resolve(now, lookup, key, answer, shared);
+        let resolved: Vec<_> = answered.into_iter().map(resolve).collect();
+        // Other workers first: to wake one costs less than to resume one request.
+        self.tell(now, shared, effects);
+        for Resolved { key, known, ended } in resolved {
+            self.let_go(now, &key, known.as_ref(), ended, effects);
         }
     }
 
-    fn go_on(
+    /// Shares an answer with the other workers.
+    fn resolve(
+        &mut self,
+        now: UnixMillis,
+        lookup: &LookupPolicy,
+        key: LookupKey,
+        answer: Option<Judgement>,
+        shared: &dyn SharedData,
+    ) -> Resolved {
+        let lost = answer.is_none();
+        let known = match answer {
+            Some(judgement) => Some(self.store(now, lookup, key.tag, judgement, shared)),
+            // Another worker may have been luckier.
+            None => Self::l1(lookup, key.tag, shared),
+        };
+        let ended = match &known {
+            _ if lost => Ended::Failed,
+            Some(known) if known.limits.fresh_until > now => Ended::Fresh,
+            _ => Ended::NotFresh,
+        };
+        if let Some(lead) = self.waiting.lead(&key) {
+            self.release(now, lookup, key.tag, lead, ended, shared);
+        }
+        Resolved { key, known, ended }
+    }
+
+    /// Ends a lookup for all who wait for it.
+    pub(super) fn let_go(
+        &mut self,
+        now: UnixMillis,
+        key: &LookupKey,
+        known: Option<&Judgement>,
+        ended: Ended,
+        effects: &mut Effects,
+    ) {
+        for waiter in self.waiting.finish(key) {
+            // What another worker was told need not be about this session.
+            let told = |known: &Judgement| known.limits.fresh_until > now && known.applies_to(&waiter.session);
+            let ended = if known.is_some_and(told) { Ended::Fresh } else { ended };
+            self.go_on(now, waiter, known, ended, effects);
+        }
+    }
+
+    pub(super) fn go_on(
         &mut self,
         now: UnixMillis,
         waiter: Waiter,
@@ -136,35 +179,26 @@ impl Gate {
     }
 
     /// Puts a judgement into L1 and returns the one that holds: a newer one that stands there already wins.
-    pub(super) fn store(
+    fn store(
         &mut self,
         now: UnixMillis,
-        put: Put,
+        lookup: &LookupPolicy,
+        tag: Tag,
+        judgement: Judgement,
         shared: &dyn SharedData,
-        effects: &mut Effects,
     ) -> Judgement {
-        let policy = self.policy.clone();
-        let Some(lookup) = &policy.lookup else { return put.judgement };
-        if put.attempts > 0 {
-            self.counters.count(Metric::L1Conflict);
+        let stored = change(shared, &lookup.l1.set_of(tag), |set| match lookup.l1.store(tag, &judgement, set, now) {
+            Stored::Superseded(newer) => Change::Keep((Some(newer), None)),
+            Stored::TooLarge => Change::Keep((None, Some(Metric::L1TooLarge))),
+            Stored::Changed { value, evicted } => Change::Replace(value, (None, evicted.then_some(Metric::L1Eviction))),
+        });
+        self.counters.add(Metric::L1Conflict, stored.conflicts);
+        // A write that other workers came before each time: what is lost is one record, not a decision.
+        let (newer, metric) = stored.outcome.unwrap_or_default();
+        if let Some(metric) = metric {
+            self.counters.count(metric);
         }
-        if put.attempts >= MAX_PUTS {
-            return put.judgement;
-        }
-        let set = lookup.l1.set_of(put.tag);
-        let (value, cas) = shared.set(&set);
-        match lookup.l1.store(put.tag, &put.judgement, value.as_deref().unwrap_or_default(), now) {
-            Stored::Superseded(newer) => return newer,
-            Stored::TooLarge => self.counters.count(Metric::L1TooLarge),
-            Stored::Changed { value, evicted } => {
-                if evicted {
-                    self.counters.count(Metric::L1Eviction);
-                }
-                let put = Put { attempts: put.attempts + 1, ..put.clone() };
-                effects.push(Effect::Put { set, cas, value, put });
-            }
-        }
-        put.judgement
+        newer.unwrap_or(judgement)
     }
 }
 

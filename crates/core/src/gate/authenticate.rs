@@ -6,7 +6,7 @@ use std::rc::Rc;
 use jwe_gate_contract::Kind;
 
 use super::decide::{Pass, cookie_edit};
-use super::event::{Edits, Effect, SharedData};
+use super::event::{Edits, Effect};
 use super::read::Request;
 use super::waiting::{LookupKey, Waiter};
 use super::{Effects, Gate};
@@ -17,6 +17,7 @@ use crate::l0::{Known, L0Key};
 use crate::metrics::Metric;
 use crate::policy::{LookupPolicy, SessionPolicy, tag_of};
 use crate::record::Tag;
+use crate::shared::SharedData;
 use crate::time::UnixMillis;
 use crate::verdict::{Denial, Freshness, Judgement, Limits, Verdict};
 
@@ -34,6 +35,7 @@ pub(super) enum Progress {
 
 /// A good session of a user that must be looked up.
 pub(super) struct Unknown {
+    key: LookupKey,
     session: Rc<Session>,
     l0_key: L0Key,
     fallback: Option<Judgement>,
@@ -154,7 +156,8 @@ impl Gate {
             let judgement = without_lookup(now, &session);
             return Progress::Known(self.remember(now, l0_key, session, judgement));
         };
-        let shared = Self::l1(lookup, tag_of(Kind::Subject, session.subject()), shared);
+        let tag = tag_of(Kind::Subject, session.subject());
+        let shared = Self::l1(lookup, tag, shared);
         let newest = Judgement::newest(shared, remembered);
         let newest = newest.filter(|judgement| judgement.applies_to(&session));
         let freshness = newest.as_ref().map_or(Freshness::Expired, |newest| newest.limits.freshness(now));
@@ -165,19 +168,20 @@ impl Gate {
             }
             (Some(judgement), Freshness::Stale) => {
                 self.counters.count(Metric::L1Hit);
-                let key = LookupKey::subject(&session);
+                let key = LookupKey::subject(tag, &session);
                 Progress::KnownAndStale { known: self.remember(now, l0_key, session, judgement), key }
             }
             (newest, _) => {
                 self.counters.count(Metric::L1Miss);
                 let fallback = newest.filter(|newest| newest.counts(now));
-                Progress::Unknown(Unknown { session, l0_key, fallback })
+                let key = LookupKey::subject(tag, &session);
+                Progress::Unknown(Unknown { key, session, l0_key, fallback })
             }
         }
     }
 
     pub(super) fn l1(lookup: &LookupPolicy, tag: Tag, shared: &dyn SharedData) -> Option<Judgement> {
-        let (value, _) = shared.set(&lookup.l1.set_of(tag));
+        let (value, _) = shared.get(&lookup.l1.set_of(tag));
         lookup.l1.find(tag, &value?)
     }
 
@@ -205,14 +209,15 @@ impl Gate {
 
     /// Holds a request until its user has been looked up.
     pub(super) fn park(&mut self, now: UnixMillis, pass: Pass, unknown: Unknown, effects: &mut Effects) {
-        if !self.waiting.has_room() {
-            return self.finish(pass, Err(Denial::Overloaded), effects);
+        let Unknown { key, session, l0_key, fallback } = unknown;
+        let key = self.lookup_of(pass.context, key);
+        let waiter = Waiter { pass, session, l0_key, fallback };
+        if !self.waiting.has_room(&waiter) {
+            return self.finish(waiter.pass, Err(Denial::Overloaded), effects);
         }
         self.counters.count(Metric::Parked);
-        effects.push(Effect::Park { context: pass.context });
-        let Unknown { session, l0_key, fallback } = unknown;
-        let key = self.lookup_of(pass.context, LookupKey::subject(&session));
-        let wake = self.waiting.wait(&key, Waiter { pass, session, l0_key, fallback });
+        effects.push(Effect::Park { context: waiter.pass.context });
+        let wake = self.waiting.wait(&key, waiter);
         if key.alone.is_some() {
             self.ask_alone(now, key, effects);
         } else if wake {

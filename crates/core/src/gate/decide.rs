@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::authenticate::Progress;
-use super::event::{Annotations, ContextId, Edits, Effect, HeaderEdit, LogLevel, RequestHeaders, SharedData};
+use super::event::{Annotations, ContextId, Edits, Effect, HeaderEdit, LogLevel, RequestHeaders};
 use super::read::Request;
 use super::reply::Reply;
 use super::{BYPASS_MARKER, Effects, Gate, STATUS_HEADER};
@@ -11,6 +11,7 @@ use crate::config::{Access, OnUnauthenticated, SubjectLog};
 use crate::cookie;
 use crate::l0::Known;
 use crate::metrics::Metric;
+use crate::shared::SharedData;
 use crate::time::UnixMillis;
 use crate::verdict::{Answer, Denial, Verdict};
 
@@ -64,7 +65,7 @@ impl Gate {
                 self.finish(pass, Err(denial), effects);
             }
             Progress::KnownAndStale { known, key } => {
-                if self.waiting.has_room_for_refresh() && self.waiting.begin(key) {
+                if self.waiting.has_room_for_refresh() && self.waiting.refresh(key) {
                     effects.push(Effect::Enqueue);
                 }
                 self.finish(pass, Ok(known), effects);

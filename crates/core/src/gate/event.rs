@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::reply::Reply;
 use crate::claims::Session;
 use crate::identity::Identity;
-use crate::l1::SetKey;
-use crate::record::Tag;
-use crate::verdict::Judgement;
+use crate::shared::QueueId;
 
 /// A request, as the host numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +17,7 @@ pub struct ContextId(pub u32);
 pub struct CalloutId(pub u64);
 
 /// What happened.
+#[derive(Clone, Copy)]
 pub enum Event<'a> {
     /// The configuration has taken effect.
     Configured,
@@ -41,8 +40,8 @@ pub enum Event<'a> {
         /// The request.
         context: ContextId,
     },
-    /// The message that [`Effect::Enqueue`] asked for has come; callouts may be made now.
-    QueueMessage,
+    /// These messages have come by the queue of this worker, its own and those of others; callouts may be made now.
+    QueueMessages(&'a [Vec<u8>]),
     /// Time has passed; callouts may be made now.
     Tick,
     /// The host would not send a callout.
@@ -61,8 +60,6 @@ pub enum Event<'a> {
     },
     /// An answer came to a callout that the adapter does not know.
     UnknownAnswer,
-    /// Another worker changed the set before this was put into it.
-    PutConflicted(Put),
 }
 
 /// The request at hand, read only as far as it is needed: each call costs a crossing of the sandbox.
@@ -81,25 +78,10 @@ pub trait RequestHeaders {
     fn are_complete(&self) -> bool;
 }
 
-/// The shared data of the proxy, as far as it is read.
-pub trait SharedData {
-    /// The value of a set, and what [`Put`] needs to replace just that value.
-    fn set(&self, key: &SetKey) -> (Option<Vec<u8>>, Cas);
-}
-
-/// What a set looked like when it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cas {
-    /// There was none.
-    Absent,
-    /// It had this number.
-    Version(u32),
-}
-
 /// What is to be done.
 #[derive(Debug)]
 pub enum Effect {
-    /// Ask for [`Event::QueueMessage`] in the root context, soon.
+    /// Ask for [`Event::QueueMessages`] in the root context, soon.
     Enqueue,
     /// Make a callout: from the root context, or from the request at hand where the host acts on no other.
     Dispatch(Callout),
@@ -131,17 +113,6 @@ pub enum Effect {
         /// The request.
         context: ContextId,
     },
-    /// Put a record into shared data, if the set has not changed; else say so with [`Event::PutConflicted`].
-    Put {
-        /// Which set.
-        set: SetKey,
-        /// What the set looked like.
-        cas: Cas,
-        /// Its new value.
-        value: Vec<u8>,
-        /// What to hand back on a conflict.
-        put: Put,
-    },
     /// Answer a request here.
     Reply {
         /// The request.
@@ -153,6 +124,13 @@ pub enum Effect {
     },
     /// Tick this often from now on.
     SetTick(Duration),
+    /// Put a message into the queue of another worker. Nothing relies on its arrival.
+    Wake {
+        /// The queue.
+        queue: QueueId,
+        /// What has ended.
+        message: Vec<u8>,
+    },
 }
 
 /// How urgent a message is.
@@ -162,17 +140,6 @@ pub enum LogLevel {
     Info,
     /// Something is degraded or should be put right.
     Warn,
-}
-
-/// A judgement on its way into L1.
-#[derive(Debug, Clone)]
-pub struct Put {
-    /// What it is about.
-    pub(crate) tag: Tag,
-    /// The judgement.
-    pub(crate) judgement: Judgement,
-    /// How often it has been tried.
-    pub(crate) attempts: u8,
 }
 
 /// A callout to the lookup service.
@@ -208,6 +175,14 @@ pub struct Edits {
     pub set: Vec<(&'static str, &'static str)>,
 }
 
+impl Edits {
+    /// The memory that they hold beside themselves, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let names: usize = self.remove.iter().map(|name| size_of::<Vec<u8>>() + name.len()).sum();
+        names + self.cookie.bytes() + self.authorization.bytes()
+    }
+}
+
 /// What becomes of one header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum HeaderEdit {
@@ -218,6 +193,15 @@ pub enum HeaderEdit {
     Remove,
     /// All its lines make room for this one.
     Replace(Vec<u8>),
+}
+
+impl HeaderEdit {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Replace(value) => value.len(),
+            Self::Keep | Self::Remove => 0,
+        }
+    }
 }
 
 /// What access logs are told of a decision; only what the configuration asks for.

@@ -1,8 +1,9 @@
 //! The gate: events in, effects out.
 //!
 //! [`Gate::handle`] takes one [`Event`] and the current time, and says as [`Effect`]s what is to be done. It reads
-//! through two narrow views, the headers of the request at hand and the shared data of the proxy; everything that
-//! changes the world is an effect. It does not know which host it is on, keeps no clock and draws no randomness.
+//! through two narrow views, the headers of the request at hand and the shared data of the proxy. Shared data it also
+//! changes, by compare-and-swap, since the next step depends on who was first; everything else that changes the world is
+//! an effect. It does not know which host it is on, keeps no clock and draws no randomness.
 
 mod alone;
 mod answer;
@@ -14,14 +15,14 @@ mod known;
 mod question;
 mod read;
 mod reply;
+mod together;
 mod waiting;
 
 use std::rc::Rc;
 use std::time::Duration;
 
 pub use event::{
-    Annotations, Callout, CalloutId, Cas, ContextId, Edits, Effect, Event, HeaderEdit, LogLevel, Put, RequestHeaders,
-    SharedData,
+    Annotations, Callout, CalloutId, ContextId, Edits, Effect, Event, HeaderEdit, LogLevel, RequestHeaders,
 };
 pub use reply::Reply;
 
@@ -30,9 +31,11 @@ use crate::l0::L0;
 use crate::metrics::Counters;
 use crate::policy::Policy;
 use crate::revocation::Revocations;
+use crate::shared::SharedData;
 use crate::time::UnixMillis;
 use failing::Occasionally;
 use question::Nonces;
+use together::{News, Own};
 use waiting::Waiting;
 
 /// The header that tells the app that a request came in by the bypass, and without a user.
@@ -54,6 +57,8 @@ pub struct Gate {
     policy: Rc<Policy>,
     l0: L0,
     waiting: Waiting,
+    own: Own,
+    news: News,
     revocations: Revocations,
     /// Where a client may not fail as often as it likes.
     failures: Option<Failures>,
@@ -71,10 +76,13 @@ impl Gate {
     /// A gate with empty caches. `seed` is fresh randomness: it keys the hash of tokens and makes nonces.
     #[must_use]
     pub fn new(policy: Policy, seed: [u8; 16]) -> Self {
+        let mut nonces = Nonces::new(seed);
         Self {
             l0: L0::new(policy.cache.l0_entries, seed),
-            waiting: Waiting::new(policy.max_waiting),
-            nonces: Nonces::new(seed),
+            waiting: Waiting::new(policy.waiting_limits),
+            own: Own::new(nonces.number()),
+            news: News::default(),
+            nonces,
             failures: policy.failures.map(|limit| Failures::new(limit, seed)),
             warned: Occasionally::default(),
             ticked: UnixMillis(0),
@@ -95,12 +103,14 @@ impl Gate {
                 }
             }
             Event::RequestGone { context } => self.waiting.forget(context),
-            Event::QueueMessage => self.ask(now, effects),
+            Event::QueueMessages(messages) => {
+                self.heard(now, messages, shared, effects);
+                self.ask(now, shared, effects);
+            }
             Event::Tick => self.tick(now, shared, effects),
             Event::DispatchFailed { callout } => self.refused(now, callout, shared, effects),
             Event::Answered { callout, mac, body } => self.answered(now, callout, (mac, body), shared, effects),
             Event::UnknownAnswer => self.unknown_answer(),
-            Event::PutConflicted(put) => drop(self.store(now, put, shared, effects)),
         }
     }
 
@@ -108,6 +118,12 @@ impl Gate {
     #[must_use]
     pub fn watches_responses(&self) -> bool {
         !self.revocations.is_empty()
+    }
+
+    /// Whether no request waits and no lookup is under way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_idle()
     }
 
     /// What has been counted since this was last called.
@@ -127,7 +143,8 @@ impl Gate {
             return;
         }
         self.ticked = now;
-        self.ask(now, effects);
+        self.look_after(now, shared, effects);
+        self.ask(now, shared, effects);
         self.give_up_overdue(now, shared, effects);
     }
 }

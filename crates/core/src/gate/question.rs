@@ -3,15 +3,16 @@
 use jwe_gate_contract::{LookupQuestion, MAX_QUESTIONS, Question, VERSION};
 
 use super::event::{Callout, Effect};
-use super::waiting::LookupKey;
+use super::waiting::Asked;
 use super::{Effects, Gate};
 use crate::mac::digest;
 use crate::metrics::Metric;
 use crate::policy::LookupPolicy;
+use crate::shared::SharedData;
 use crate::time::UnixMillis;
 
 /// How long after its timeout a callout is given up although the host has said nothing.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
+pub(super) const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Values that are never used twice, and that nobody outside can tell before.
 #[derive(Debug)]
@@ -25,16 +26,24 @@ impl Nonces {
         Self { seed, used: 0 }
     }
 
-    fn next(&mut self) -> String {
+    pub(super) fn text(&mut self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.next()))
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
+        u64::from_be_bytes(self.next())
+    }
+
+    fn next<const N: usize>(&mut self) -> [u8; N] {
         self.used += 1;
-        let bytes: [u8; 16] = digest("jwe-gate nonce", &[&self.seed, &self.used.to_le_bytes()]);
-        format!("{:032x}", u128::from_be_bytes(bytes))
+        digest("jwe-gate nonce", &[&self.seed, &self.used.to_le_bytes()])
     }
 }
 
 impl Gate {
-    /// Asks about every queued lookup. Only called where the host lets the root context make callouts.
-    pub(super) fn ask(&mut self, now: UnixMillis, effects: &mut Effects) {
+    /// Asks about every queued lookup that no other worker is asking about. Only called where the host lets the root
+    /// context make callouts.
+    pub(super) fn ask(&mut self, now: UnixMillis, shared: &dyn SharedData, effects: &mut Effects) {
         let policy = self.policy.clone();
         let Some(lookup) = &policy.lookup else { return };
         loop {
@@ -42,27 +51,30 @@ impl Gate {
             if keys.is_empty() {
                 return;
             }
-            self.ask_about(now, lookup, keys, effects);
+            let led = self.led(now, lookup, keys, shared, effects).into_iter();
+            let asked: Vec<_> = led.map(|(key, lead)| Asked { key, nonce: self.nonces.text(), lead }).collect();
+            if !asked.is_empty() {
+                self.dispatch(now, lookup, asked, effects);
+            }
         }
     }
 
-    /// Asks about these lookups in one callout.
-    pub(super) fn ask_about(
+    /// Asks these questions in one callout.
+    pub(super) fn dispatch(
         &mut self,
         now: UnixMillis,
         lookup: &LookupPolicy,
-        keys: Vec<LookupKey>,
+        asked: Vec<Asked>,
         effects: &mut Effects,
     ) {
-        self.counters.add(Metric::Questions, keys.len() as u64);
-        let asked: Vec<_> = keys.into_iter().map(|key| (key, self.nonces.next())).collect();
+        self.counters.add(Metric::Questions, asked.len() as u64);
         let question = LookupQuestion {
             version: VERSION,
             // The service answers or gives up before the proxy does.
             deadline_ms: u64::try_from(lookup.timeout.as_millis()).unwrap_or(u64::MAX) * 9 / 10,
             questions: asked
                 .iter()
-                .map(|(key, nonce)| Question {
+                .map(|Asked { key, nonce, .. }| Question {
                     realm: lookup.realm.to_string(),
                     kind: key.kind,
                     key: key.key.to_string(),

@@ -56,6 +56,16 @@ impl World {
         self.end_if_idle(root);
     }
 
+    /// Ends the VM of a worker at once, as a trap would, though none is recorded. Its callouts come to nothing, and its
+    /// requests stay where they are.
+    pub fn kill(&mut self, vm: VmId) {
+        let Some(instance) = self.workers.get(vm.0).and_then(|worker| worker.instance) else { return };
+        self.drop_instance(instance);
+        for call in self.host().calls.iter_mut().filter(|call| call.root.instance == instance) {
+            call.open = false;
+        }
+    }
+
     /// Whether a filter is still there, in service or with requests to finish.
     #[must_use]
     pub fn is_alive(&self, root: RootId) -> bool {

@@ -19,15 +19,24 @@ impl World {
 
     /// Lets time pass: messages arrive, ticks and timeouts fire, each in its order and at its time.
     pub fn advance(&mut self, ms: u64) {
-        let until = self.store.data().clock.elapsed_ms().saturating_add(ms);
         self.run_until_idle();
+        self.advance_with(ms, Self::run_until_idle);
+    }
+
+    /// Lets time pass without delivering messages: ticks and timeouts fire.
+    pub fn pass(&mut self, ms: u64) {
+        self.advance_with(ms, |_| {});
+    }
+
+    fn advance_with(&mut self, ms: u64, then: fn(&mut Self)) {
+        let until = self.store.data().clock.elapsed_ms().saturating_add(ms);
         while let Some((at_ms, due)) = self.next_due().filter(|(at_ms, _)| *at_ms <= until) {
             self.host().clock.run_to(at_ms);
             match due {
                 Due::Tick(at) => self.tick(at),
                 Due::Timeout(call) => self.time_out(call),
             }
-            self.run_until_idle();
+            then(self);
         }
         self.host().clock.run_to(until);
     }
