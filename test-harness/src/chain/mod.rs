@@ -2,10 +2,12 @@
 //!
 //! Nothing in it is a stand-in but the app, which tells what it was told. Each part can be taken down while it runs.
 
+mod cache;
 mod links;
 mod service;
 mod traffic;
 
+pub use cache::Cache;
 pub use links::Links;
 pub use service::Service;
 pub use traffic::{Seen, Traffic};
@@ -23,7 +25,6 @@ use jwe_gate_test_parts::envoy_config::Shipped;
 use jwe_gate_test_parts::fault_proxy::FaultProxy;
 use jwe_gate_test_parts::http::{Connection, Reply, get};
 use jwe_gate_test_parts::postgres::{Database, Postgres};
-use jwe_gate_test_parts::redis::Redis;
 use jwe_gate_test_parts::scratch::Scratch;
 use jwe_gate_test_parts::upstream::{Received, Upstream};
 
@@ -43,6 +44,7 @@ pub struct Plan {
     replicas: usize,
     workers: u32,
     links: bool,
+    cluster: bool,
 }
 
 /// How long verdicts may be used, in seconds.
@@ -67,7 +69,7 @@ pub struct Chain {
     /// The other replicas.
     pub replicas: Vec<Service>,
     /// The shared cache.
-    pub redis: Redis,
+    pub redis: Cache,
     /// The database server.
     pub postgres: Postgres,
     /// The ways to Redis, to Postgres and to the first lookup service.
@@ -92,7 +94,7 @@ impl Plan {
     pub fn new(program: impl Into<PathBuf>, preset: &'static str, users: impl Into<String>) -> Self {
         let lifetimes = Lifetimes { fresh: 600, denied: 600, hard: 3600 };
         let (program, users) = (program.into(), users.into());
-        Self { program, preset, users, lifetimes, replicas: 1, workers: 1, links: false }
+        Self { program, preset, users, lifetimes, replicas: 1, workers: 1, links: false, cluster: false }
     }
 
     /// Changes how long verdicts may be used. Nothing is served stale.
@@ -123,15 +125,25 @@ impl Plan {
         self
     }
 
+    /// A Redis Cluster in place of one server.
+    #[must_use]
+    pub fn cluster(mut self) -> Self {
+        self.cluster = true;
+        self
+    }
+
     /// Starts everything.
     #[must_use]
     pub fn start(&self) -> Chain {
         let postgres = Postgres::start().expect("Postgres starts");
-        let redis = Redis::start().expect("Redis starts");
+        let redis = Cache::start(self.cluster).expect("Redis starts");
         let database = self.database(&postgres);
-        let (to_redis, redis_at) = self.link(redis.address());
+        let (to_redis, redis_at) = self.link(redis.node().address());
         let (to_postgres, postgres_at) = self.link(postgres.address());
-        let variables = self.variables(redis_at, &database.at(postgres_at));
+        if self.links {
+            redis.announce(&to_redis).expect("a cluster that is well");
+        }
+        let variables = self.variables(redis.variable(redis_at), &database.at(postgres_at));
         let start = || Service::start(&self.program, variables.clone()).expect("the service starts");
         let (service, replicas) = (start(), (1..self.replicas).map(|_| start()).collect::<Vec<_>>());
         let (to_service, service_at) = self.link(service.address());
@@ -189,11 +201,11 @@ impl Plan {
         database
     }
 
-    fn variables(&self, redis: SocketAddr, database: &Database) -> BTreeMap<String, String> {
+    fn variables(&self, redis: (&'static str, String), database: &Database) -> BTreeMap<String, String> {
         let variables = [
             ("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET.to_owned()),
             ("DATABASE_URL", database.url()),
-            ("REDIS_URL", format!("redis://{redis}")),
+            redis,
             ("SCHEMA", self.preset.to_owned()),
             ("REDIS_CACHE_TTL", self.lifetimes.fresh.to_string()),
             ("NEGATIVE_CACHE_TTL", self.lifetimes.denied.to_string()),

@@ -49,6 +49,7 @@ struct Prepared {
 impl Stage {
     fn start(program: &Path, part: Part) -> Self {
         let plan = Plan::new(program, "pg-adapter", USERS).lifetimes(LIFETIMES).replicas(2).links();
+        let plan = if part == Part::ClusterNode { plan.cluster() } else { plan };
         Self { part, chain: plan.start(), newcomers: AtomicU32::new(1), strangers: AtomicU32::new(FIRST_STRANGER) }
     }
 
@@ -140,7 +141,9 @@ impl Stage {
         for replica in [self.chain.links.service.address(), self.chain.replicas[0].address()] {
             self.until_newcomers_move("both replicas are asked", || self.answers_of(replica));
         }
-        self.until_newcomers_move("Redis is used", || self.chain.redis.command(&["DBSIZE"]).expect("Redis runs"));
+        self.until_newcomers_move("Redis is used", || {
+            self.chain.redis.node().command(&["DBSIZE"]).expect("Redis runs")
+        });
         assert!(is_refused(&self.chain.visit(&users.removed)), "after the fault");
         health::check(&self.chain.envoy);
     }

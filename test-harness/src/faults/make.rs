@@ -50,7 +50,7 @@ pub fn mend(chain: &mut Chain, part: Part, fault: Fault) -> Result<()> {
 
 fn link(chain: &Chain, part: Part) -> &FaultProxy {
     match part {
-        Part::Redis => &chain.links.redis,
+        Part::ClusterNode | Part::Redis => &chain.links.redis,
         Part::Postgres => &chain.links.postgres,
         Part::Replica => &chain.links.service,
     }
@@ -58,7 +58,7 @@ fn link(chain: &Chain, part: Part) -> &FaultProxy {
 
 fn kill(chain: &mut Chain, part: Part) {
     match part {
-        Part::Redis => chain.redis.kill(),
+        Part::ClusterNode | Part::Redis => chain.redis.node_mut().kill(),
         Part::Postgres => chain.postgres.kill(),
         Part::Replica => chain.service.kill(),
     }
@@ -66,7 +66,7 @@ fn kill(chain: &mut Chain, part: Part) {
 
 fn pause(chain: &Chain, part: Part) -> Result<()> {
     match part {
-        Part::Redis => chain.redis.pause(),
+        Part::ClusterNode | Part::Redis => chain.redis.node().pause(),
         Part::Postgres => chain.postgres.pause(),
         Part::Replica => chain.service.pause(),
     }
@@ -74,7 +74,7 @@ fn pause(chain: &Chain, part: Part) -> Result<()> {
 
 fn resume(chain: &Chain, part: Part) -> Result<()> {
     match part {
-        Part::Redis => chain.redis.resume(),
+        Part::ClusterNode | Part::Redis => chain.redis.node().resume(),
         Part::Postgres => chain.postgres.resume(),
         Part::Replica => chain.service.resume(),
     }
@@ -82,7 +82,7 @@ fn resume(chain: &Chain, part: Part) -> Result<()> {
 
 fn start(chain: &mut Chain, part: Part) -> Result<()> {
     match part {
-        Part::Redis => chain.redis.restart(),
+        Part::ClusterNode | Part::Redis => chain.redis.restart(&chain.links.redis),
         Part::Postgres => chain.postgres.restart(),
         // Not until it is ready: that takes a database, and Envoy watches for itself.
         Part::Replica => chain.service.launch(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use Fault::{Killed, RestartedEmpty, Slow};
 use Outcome::{Refused, Served, Unavailable, Wavering};
-use Part::{Postgres, Redis, Replica};
+use Part::{ClusterNode, Postgres, Redis, Replica};
 use State::{Known, Removed, Stale, Unknown};
 
 /// What fails.
@@ -19,6 +19,8 @@ use State::{Known, Removed, Stale, Unknown};
 pub enum Part {
     /// The shared cache.
     Redis,
+    /// One node of three, where the shared cache is a Redis Cluster without replicas.
+    ClusterNode,
     /// The database.
     Postgres,
     /// One lookup service of two.
@@ -73,10 +75,11 @@ pub enum Outcome {
 /// Whoever is known needs nobody, and whoever was refused stays refused. Redis is only ever a shortcut. Everything else
 /// needs the database by way of a replica: what was known stands in where that fails, and what was not is put off.
 #[must_use]
+#[expect(clippy::match_same_arms, reason = "each rule stands for itself, the more general ones first")]
 pub fn expected(part: Part, fault: Fault, state: State) -> Outcome {
     match (part, fault, state) {
         (_, _, Removed) => Refused,
-        (_, _, Known) | (Redis, _, _) | (_, Slow, _) => Served,
+        (_, _, Known) | (Redis | ClusterNode, _, _) | (_, Slow, _) => Served,
         // It answers, and it is the source of record.
         (Postgres, RestartedEmpty, Unknown | Stale) => Refused,
         (Postgres, _, Unknown) => Unavailable,
@@ -88,13 +91,14 @@ pub fn expected(part: Part, fault: Fault, state: State) -> Outcome {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 3] = [Redis, Postgres, Replica];
+    pub const ALL: [Self; 4] = [Redis, ClusterNode, Postgres, Replica];
 
     /// Its name in the table.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Redis => "Redis",
+            ClusterNode => "one node of a Redis Cluster",
             Postgres => "Postgres",
             Replica => "one lookup service of two",
         }
