@@ -25,14 +25,14 @@ fn a_known_token_leaves_shared_data_alone_and_a_lookup_turns_to_it_a_few_times()
 
     let cookies = Token::of("alice", world.now_ms()).pair();
     let parked = spent(&mut world, |world| send(world, leader, &cookies));
-    let asked = spent(&mut world, |world| world.run_until_idle());
+    let asked = spent(&mut world, World::run_until_idle);
     let parked_too = spent(&mut world, |world| send(world, follower, &cookies));
-    let followed = spent(&mut world, |world| world.run_until_idle());
+    let joined = spent(&mut world, World::run_until_idle);
     let answered = spent(&mut world, answer);
-    let woken = spent(&mut world, |world| world.run_until_idle());
-    println!("leader: {parked} + {asked} + {answered}, follower: {parked_too} + {followed} + {woken}");
+    let woken = spent(&mut world, World::run_until_idle);
+    println!("leader: {parked} + {asked} + {answered}, follower: {parked_too} + {joined} + {woken}");
     assert_eq!((parked, asked), (1, 3), "reads L1; reads and writes the lead, reads L1");
-    assert_eq!((parked_too, followed), (1, 3), "reads L1; reads and writes the lead, reads the leader's entry");
+    assert_eq!((parked_too, joined), (1, 3), "reads L1; reads and writes the lead, reads the leader's entry");
     assert_eq!(answered, 5, "reads and writes L1, reads and removes the lead, reads the follower's entry");
     assert_eq!(woken, 1, "reads L1");
 
@@ -62,11 +62,15 @@ fn send(world: &mut World, root: RootId, cookies: &str) {
 
 fn answer(world: &mut World) {
     let lookup = FakeLookup::default();
-    ["alice", "bob"].into_iter().for_each(|user| lookup.add(user));
+    for user in ["alice", "bob"] {
+        lookup.add(user);
+    }
     let call = world.calls().remove(0);
     let (lines, body) = lookup.answer(call.headers.first(MAC_HEADER).unwrap(), &call.body).unwrap();
     let mut headers = Headers::new();
-    lines.iter().for_each(|(name, value)| headers.add(name, value));
+    for (name, value) in &lines {
+        headers.add(name, value);
+    }
     world.answer(call.id, Answer::Http { headers, body });
 }
 
