@@ -3,6 +3,7 @@
 //! Whatever happens: each request is decided once, and after a while it is; nobody is admitted of whom the lookup service
 //! has not said so; about each user there is one callout under way at most; nothing is left behind. A failing order is made
 //! as short as possible and printed as a list of [`Step`]s; `PROPTEST_CASES` sets how many are tried.
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "helpers of tests are tests too")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +104,7 @@ impl Run {
     fn take(self: &Rc<Self>, step: &Step) {
         match step {
             Step::Request { worker, user, age_seconds } => {
-                self.request(*worker, USERS[user % USERS.len()], *age_seconds)
+                self.request(*worker, USERS[user % USERS.len()], *age_seconds);
             }
             Step::Leave(nth) => {
                 let waiting = self.requests.borrow().iter().map(|request| request.sent).collect::<Vec<_>>();

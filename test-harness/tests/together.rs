@@ -1,5 +1,6 @@
 //! Workers that wait for each other's lookups, when messages get lost, workers die, and an answer is of no use to those who
 //! waited for it: on the core alone, and on the artefact.
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 use std::rc::Rc;
 
@@ -74,6 +75,20 @@ impl Stage {
         }
     }
 
+    #[track_caller]
+    fn all_admitted(&self, sent: &[Sent]) {
+        for sent in sent {
+            self.admitted(*sent);
+        }
+    }
+
+    #[track_caller]
+    fn all_refused(&self, sent: &[Sent], status: u16) {
+        for sent in sent {
+            self.refused(*sent, status);
+        }
+    }
+
     fn count(&self, name: &str) -> u64 {
         // The filter tells on ticks.
         self.rest(100);
@@ -89,7 +104,7 @@ fn followers_go_on_as_soon_as_they_are_woken() {
         assert!(stage.steps.answer(0));
         stage.admitted(sent[0]);
         stage.deliver();
-        sent.into_iter().for_each(|sent| stage.admitted(sent));
+        stage.all_admitted(&sent);
         assert_eq!(stage.lookup.questions().len(), 1);
         assert_eq!(stage.count("jwe_gate.together.followed"), 2);
     });
@@ -104,7 +119,7 @@ fn a_wake_up_that_is_lost_costs_a_tick() {
         stage.deliver();
         assert_eq!(stage.steps.look(sent[1]), Outcome::Waiting);
         stage.steps.pass(100);
-        sent.into_iter().for_each(|sent| stage.admitted(sent));
+        stage.all_admitted(&sent);
         assert_eq!(stage.lookup.questions().len(), 1);
     });
 }
@@ -162,7 +177,7 @@ fn a_failure_of_the_leader_is_the_failure_of_all() {
             stage.lookup.mood(mood);
             assert!(stage.steps.answer(0));
             stage.deliver();
-            sent.into_iter().for_each(|sent| stage.refused(sent, 503));
+            stage.all_refused(&sent, 503);
             assert!(stage.steps.callouts().is_empty());
             stage.lookup.mood(Mood::Honest);
         });
@@ -175,7 +190,7 @@ fn a_silent_lookup_is_given_up_for_all_at_once() {
         let sent = [0, 1, 2].map(|worker| stage.park(worker));
         stage.steps.pass(500);
         stage.deliver();
-        sent.into_iter().for_each(|sent| stage.refused(sent, 503));
+        stage.all_refused(&sent, 503);
         assert_eq!(stage.lookup.questions().len(), 1);
     });
 }

@@ -1,5 +1,5 @@
 //! Uploads that wait for a lookup: what they send meanwhile stays within the listener's buffers, and arrives whole.
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
