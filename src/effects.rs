@@ -68,7 +68,9 @@ impl Player<'_> {
             Effect::Enqueue => {
                 // Where nobody can be woken the next tick does it.
                 let queue = self.runtime.borrow().shared.queue();
-                queue.into_iter().for_each(|queue| host::enqueue(queue, b"!"));
+                if let Some(queue) = queue {
+                    host::enqueue(queue, b"!");
+                }
             }
             Effect::Dispatch(callout) => self.dispatch(&callout),
             Effect::Cut { context } if self.capabilities().acts_on_others => {

@@ -4,7 +4,6 @@
 //! The SDK also panics on statuses that it does not expect. Each wrapper says which statuses can come; none is
 //! called where another could: above all never for a request that has ended.
 
-use std::cell::OnceCell;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,6 +13,7 @@ use jwe_gate_core::time::UnixMillis;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{LogLevel, MapType, MetricType, Status};
 
+use crate::queue::WakeQueue;
 use crate::raw;
 
 /// The current time. The host always tells it.
@@ -75,16 +75,13 @@ pub(crate) fn set_header(name: &str, value: &[u8]) {
 /// Shared data of the proxy process, and the queue of one worker.
 pub(crate) struct Shared {
     absent_cas: u32,
-    queue: OnceCell<Option<QueueId>>,
-    queue_name: Option<String>,
+    /// Nothing where no worker can wake another.
+    queue: Option<WakeQueue>,
 }
 
 impl Shared {
-    /// For the worker whose queue has this name, if it may have one. The queue is registered only when it is needed
-    /// first: configuration also runs in VMs that are dropped, and a queue that was registered there would take messages
-    /// for ever.
-    pub(crate) fn new(queue_name: Option<String>, absent_cas: u32) -> Self {
-        Self { absent_cas, queue: OnceCell::new(), queue_name }
+    pub(crate) fn new(has_queue: bool, absent_cas: u32) -> Self {
+        Self { absent_cas, queue: has_queue.then(WakeQueue::default) }
     }
 }
 
@@ -105,9 +102,21 @@ impl SharedData for Shared {
     }
 
     fn queue(&self) -> Option<QueueId> {
-        let register = || hostcalls::register_shared_queue(self.queue_name.as_deref()?).ok().map(QueueId);
-        *self.queue.get_or_init(register)
+        self.queue.as_ref()?.id(self)
     }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.queue {
+            queue.give_back(self);
+        }
+    }
+}
+
+/// Registers a queue, which makes it one's own whoever had it. The host calls the root context when something is in it.
+pub(crate) fn register_queue(name: &str) -> Option<QueueId> {
+    hostcalls::register_shared_queue(name).ok().map(QueueId)
 }
 
 /// Puts a message into a queue.

@@ -8,6 +8,7 @@
 
 mod effects;
 mod host;
+mod queue;
 mod raw;
 mod request;
 mod root;

@@ -54,7 +54,7 @@ impl RootContext for Root {
         };
         let seed = host::seed();
         let gate = Gate::new(policy, seed);
-        let runtime = Rc::new(RefCell::new(Runtime::new(gate, self.context, capabilities, seed)));
+        let runtime = Rc::new(RefCell::new(Runtime::new(gate, self.context, capabilities)));
         play(&runtime, Event::Configured, None);
         self.runtime = Some(runtime);
         true

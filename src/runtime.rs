@@ -37,16 +37,14 @@ pub(crate) struct InFlight {
 }
 
 impl Runtime {
-    pub(crate) fn new(gate: Gate, root: u32, capabilities: Capabilities, seed: [u8; 16]) -> Self {
-        // Unique for every root context: registering a name again takes the queue from whoever has it.
-        let queue_name = || format!("jwe_gate/wake/{:032x}/{root}", u128::from_le_bytes(seed));
+    pub(crate) fn new(gate: Gate, root: u32, capabilities: Capabilities) -> Self {
         Self {
             gate,
             root,
             capabilities,
             callouts: BTreeMap::new(),
             resumed: BTreeMap::new(),
-            shared: Shared::new(capabilities.acts_on_others.then(queue_name), capabilities.absent_cas),
+            shared: Shared::new(capabilities.acts_on_others, capabilities.absent_cas),
             counters: BTreeMap::new(),
         }
     }

@@ -17,6 +17,7 @@ mod lifetime;
 pub mod mac;
 pub mod metrics;
 pub mod policy;
+pub mod queues;
 pub mod record;
 pub mod revocation;
 pub mod roster;

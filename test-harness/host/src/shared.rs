@@ -96,6 +96,10 @@ impl Queues {
         self.queue(token)?.messages.pop_front().ok_or(Status::Empty)
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.queues.len()
+    }
+
     /// How many messages lie in a queue that anybody registered under this name.
     pub(crate) fn depth(&self, name: &[u8]) -> usize {
         self.queues.iter().filter(|queue| queue.name == name).map(|queue| queue.messages.len()).sum()

@@ -94,6 +94,12 @@ impl World {
         self.host().shared.set(&vm_id, key.into(), value.into(), 0).ok();
     }
 
+    /// How many queues have ever been registered. A proxy forgets none of them.
+    #[must_use]
+    pub fn queues(&self) -> usize {
+        self.store.data().queues.count()
+    }
+
     /// How many messages lie in a queue.
     #[must_use]
     pub fn queue_depth(&self, name: impl AsRef<[u8]>) -> usize {
