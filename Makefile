@@ -1,9 +1,9 @@
 # Each target is a script of the same name in scripts/, which installs what it needs and says how long its parts took.
 .DEFAULT_GOAL := help
-.PHONY: help setup build artifact demo test test-nginx verify ci bench faults memory soak swap-test clean
+.PHONY: help setup build artifact artifact-twice demo test test-envoy-matrix test-nginx verify ci bench faults memory soak swap-test clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 setup: ## install what demo and test need: Rust's wasm target, Envoy, Redis, Postgres
 	@scripts/setup test
@@ -14,11 +14,17 @@ build: ## build the filter into dist/jwe_gate.wasm
 artifact: ## all that is shipped: the filter, its checksum, bill of materials and OCI image, into dist/
 	@scripts/artefact dist
 
+artifact-twice: ## builds the commit in two folders; fails unless every file is the same
+	@scripts/artifact-twice
+
 demo: ## a real session through a real Envoy; keeps running, or with ONCE=1 ends after one round
 	@ONCE=$(ONCE) scripts/demo
 
 test: ## all tests (under 15 minutes, cold)
 	@scripts/test
+
+test-envoy-matrix: ## what is tested in a real Envoy, in every version from 1.36 on
+	@scripts/test-envoy-matrix
 
 test-nginx: ## the scenarios on a real nginx: make test-nginx NGINX=/path/to/nginx
 	@NGINX=$(NGINX) scripts/test-nginx

@@ -316,6 +316,7 @@ impl Filter {
     }
 
     fn plugin(self) -> Value {
+        let environment = json!({ "host_env_keys": self.environment, "key_values": self.variables });
         json!({
             "@type": WASM,
             "config": {
@@ -326,7 +327,12 @@ impl Filter {
                     "vm_id": self.vm_id,
                     "runtime": "envoy.wasm.runtime.v8",
                     "code": { "local": { "filename": self.wasm } },
-                    "environment_variables": { "host_env_keys": self.environment, "key_values": self.variables },
+                    // The filter does not read it. Before 1.39, other variables alone did not make another VM.
+                    "configuration": {
+                        "@type": "type.googleapis.com/google.protobuf.StringValue",
+                        "value": environment.to_string(),
+                    },
+                    "environment_variables": environment,
                 },
             },
         })
