@@ -133,15 +133,21 @@ impl Process {
         }
     }
 
-    /// Ends it at once, as a crash would, with everything it started.
+    /// Ends it at once, as a crash would, with everything it started, and waits until all of it is gone: who takes its
+    /// place needs its ports.
     pub fn kill(&mut self) {
-        for id in self.family() {
-            let _ = signal(id, Signal::KILL);
+        let family = self.family();
+        for id in &family {
+            let _ = signal(*id, Signal::KILL);
         }
         if let Some(group) = pid(self.id()) {
             let _ = kill_process_group(group, Signal::KILL);
         }
         let _ = self.child.wait();
+        let start = Instant::now();
+        while family.iter().any(|id| is_running(*id)) && start.elapsed() < LONGEST_END {
+            thread::sleep(STEP);
+        }
     }
 
     /// The process and all that descends from it, parents before children. Servers such as Postgres give each child a
@@ -248,6 +254,16 @@ fn parent_of(id: u32) -> Option<u32> {
     rest.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// A zombie has let go of everything.
+fn is_running(id: u32) -> bool {
+    state_of(id).is_some_and(|state| state != "Z")
+}
+
+fn state_of(id: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().next().map(str::to_owned)
+}
+
 fn signal(id: u32, signal: Signal) -> Result<()> {
     let pid = pid(id).ok_or_else(|| anyhow!("{id} is no process id"))?;
     kill_process(pid, signal).with_context(|| format!("cannot signal process {id}"))
@@ -258,6 +274,8 @@ fn pid(id: u32) -> Option<Pid> {
 }
 
 const STEP: Duration = Duration::from_millis(5);
+/// Only what waits for a disk takes so long.
+const LONGEST_END: Duration = Duration::from_secs(5);
 const SHOWN_LINES: usize = 60;
 
 #[cfg(test)]
@@ -273,11 +291,6 @@ mod tests {
         (scratch, process)
     }
 
-    fn state_of(id: u32) -> Option<String> {
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        stat.rsplit_once(')')?.1.split_whitespace().next().map(str::to_owned)
-    }
-
     #[test]
     fn a_child_started_by_a_thread_that_has_ended_lives_on() {
         let (_scratch, mut process) = thread::spawn(|| shell("sleep 0.3; echo alive; sleep 60")).join().unwrap();
@@ -290,12 +303,7 @@ mod tests {
         process.wait_for_log("id=", Duration::from_secs(10)).unwrap();
         let grandchild: u32 = process.log().trim().trim_start_matches("id=").parse().unwrap();
         drop(process);
-        let start = Instant::now();
-        // It may still await its reaper as a zombie.
-        while state_of(grandchild).is_some_and(|state| state != "Z") {
-            assert!(start.elapsed() < Duration::from_secs(10), "the grandchild is still running");
-            thread::sleep(STEP);
-        }
+        assert!(!is_running(grandchild), "the grandchild is still running");
     }
 
     #[test]
