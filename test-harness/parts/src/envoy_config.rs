@@ -35,10 +35,17 @@ impl Shipped<'_> {
     /// `envoy/envoy.yaml` with these values in it.
     ///
     /// # Errors
-    /// When the file is not as expected: what is to be replaced must be there, once.
+    /// When the file is not as expected: what is to be replaced must be there.
     pub fn configuration(&self) -> Result<String> {
-        let file = shipped_file();
-        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        self.configuration_of("envoy/envoy.yaml")
+    }
+
+    /// Another shipped configuration of this repository with these values in it.
+    ///
+    /// # Errors
+    /// As [`configuration`](Self::configuration).
+    pub fn configuration_of(&self, file: &str) -> Result<String> {
+        let text = fs::read_to_string(repository().join(file)).with_context(|| format!("cannot read {file}"))?;
         let wasm = ("/etc/jwe-gate/jwe_gate.wasm".to_owned(), self.wasm.display().to_string());
         replace(text, self.replacements().into_iter().chain([wasm]))
     }

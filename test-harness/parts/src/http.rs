@@ -65,16 +65,7 @@ impl Connection {
     /// # Errors
     /// When nobody listens there, or the file holds no certificate. A bad certificate shows at the first request.
     pub fn open_tls(address: SocketAddr, authority: &Path) -> Result<Self> {
-        let certificate = CertificateDer::from_pem_file(authority)
-            .with_context(|| format!("cannot read a certificate from {}", authority.display()))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let session = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost")?)?;
+        let session = ClientConnection::new(trusting(authority)?, ServerName::try_from("localhost")?)?;
         let stream = StreamOwned::new(session, connect(address)?);
         Ok(Self { stream: BufReader::new(Stream::Tls(Box::new(stream))) })
     }
@@ -111,6 +102,23 @@ impl Connection {
         }
         Ok(reply)
     }
+}
+
+/// TLS for clients that trust the authority in the PEM file `authority` alone.
+///
+/// # Errors
+/// When the file holds no certificate.
+pub fn trusting(authority: &Path) -> Result<Arc<ClientConfig>> {
+    let certificate = CertificateDer::from_pem_file(authority)
+        .with_context(|| format!("cannot read a certificate from {}", authority.display()))?;
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
 /// Sends `request` on a connection of its own and reads the reply.

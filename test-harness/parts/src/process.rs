@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, setrlimit};
 
 /// A running child.
 #[derive(Debug)]
@@ -191,6 +191,22 @@ pub fn run(mut command: Command) -> Result<String> {
         bail!("{program} ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Lets this process, and those that it starts from now on, have `files` files and connections open at once.
+///
+/// # Errors
+/// When the machine allows fewer.
+pub fn allow_open_files(files: u64) -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= files);
+    if !enough(limit.maximum) {
+        bail!("{files} open files are needed: ulimit -Hn says {}", limit.maximum.unwrap_or_default());
+    }
+    if !enough(limit.current) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(files), maximum: limit.maximum })?;
+    }
+    Ok(())
 }
 
 /// The program `name` in one of `folders`, or on the `PATH`.

@@ -1,6 +1,6 @@
 //! A small HTTP/1.1 server on a free port, a thread for each connection, whose answers a function makes.
 use std::io::{BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -36,13 +36,15 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// How many bytes more are promised than come before the connection is closed.
+    pub missing: usize,
 }
 
 impl Answer {
     /// A body of this type.
     #[must_use]
     pub fn new(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
+        Self { status: 200, headers: vec![("content-type", content_type.to_owned())], body: body.into(), missing: 0 }
     }
 
     /// Adds a header.
@@ -53,7 +55,7 @@ impl Answer {
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        let head = format!("HTTP/1.1 {} \r\ncontent-length: {}\r\n", self.status, self.body.len());
+        let head = format!("HTTP/1.1 {} \r\ncontent-length: {}\r\n", self.status, self.body.len() + self.missing);
         let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
         let head = headers.fold(head, |text, line| text + &line) + "\r\n";
         [head.into_bytes(), self.body].concat()
@@ -67,6 +69,8 @@ impl Server {
     /// When no port can be had.
     pub fn start(answer: impl Fn(Request) -> Answer + Send + Sync + 'static) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        // The standard library lets 128 clients wait to be accepted. In a burst the others would try again a second later.
+        rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
         let accepting = Arc::clone(&shared);
@@ -123,6 +127,13 @@ fn serve(stream: TcpStream, shared: &Shared, answer: &Handler) -> Result<()> {
         let (line, headers) = read_head(&mut reader)?;
         let body = read_body(&mut reader, &headers, false)?;
         shared.requests.fetch_add(1, Ordering::SeqCst);
-        writer.write_all(&answer(Request { line, headers, body }).into_bytes())?;
+        let answer = answer(Request { line, headers, body });
+        let breaks_off = answer.missing > 0;
+        writer.write_all(&answer.into_bytes())?;
+        if breaks_off {
+            return Ok(writer.shutdown(Shutdown::Both)?);
+        }
     }
 }
+
+const BACKLOG: i32 = 4096;
