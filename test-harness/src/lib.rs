@@ -18,6 +18,7 @@
 )]
 
 pub mod artefact;
+pub mod burst;
 pub mod chain;
 pub mod driver;
 pub mod faults;

@@ -35,7 +35,7 @@ impl Shipped<'_> {
     /// `envoy/envoy.yaml` with these values in it.
     ///
     /// # Errors
-    /// When the file is not as expected: what is to be replaced must be there.
+    /// When the file is not as expected: what is to be replaced must be there, once.
     pub fn configuration(&self) -> Result<String> {
         self.configuration_of("envoy/envoy.yaml")
     }

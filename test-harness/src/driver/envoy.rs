@@ -141,7 +141,7 @@ pub fn serve(lookup: FakeLookup) -> Server {
         lookup.wait();
         let mac = request.headers.iter().find(|(name, _)| name == MAC_HEADER).map(|(_, mac)| mac.clone());
         match lookup.answer(&mac.unwrap_or_default(), &request.body) {
-            None => Answer { status: 503, headers: Vec::new(), body: Vec::new() },
+            None => Answer { status: 503, headers: Vec::new(), body: Vec::new(), missing: 0 },
             Some((headers, body)) => {
                 let answer = Answer::new("application/json", body);
                 headers.into_iter().fold(answer, |answer, (name, value)| answer.header(name, value))
