@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Rollback(RollbackArguments),
     /// Say which version a built filter is, of which commit, by which tools, and its checksum.
     Version(VersionArguments),
+    /// Load users into the caches before an event, and ask each proxy for pages in their names. Prints how many, never who.
+    Warm(WarmArguments),
 }
 
 #[derive(Debug, Args)]
@@ -219,4 +221,29 @@ impl From<EncryptionName> for Encryption {
             EncryptionName::A256Gcm => Self::A256Gcm,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WarmArguments {
+    /// The filter's configuration. The secrets are read as the filter reads them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The lookup service, such as `http://127.0.0.1:9090`.
+    #[arg(long, value_name = "URL")]
+    pub(crate) lookup: String,
+    /// The users' ids, one on each line; `-` for standard input.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) users: PathBuf,
+    /// A page to ask for as each known user, at one proxy; may be given several times.
+    #[arg(long = "page", value_name = "URL")]
+    pub(crate) pages: Vec<String>,
+    /// The Host header for pages, where they are asked for by a proxy's own address.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Option<String>,
+    /// The authority to trust for `https`, in PEM; the well-known ones if not given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// How many requests are under way at once.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) concurrency: usize,
 }

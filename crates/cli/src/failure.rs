@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     AdminUrl(String),
     /// Somebody else is changing the directory.
     Busy(PathBuf),
+    /// The file holds no certificate.
+    Certificate(PathBuf),
     /// There is no checksum of the module.
     Checksum(PathBuf),
     /// A `--claim` is not `name=value`.
@@ -33,6 +35,8 @@ pub(crate) enum Failure {
     Io(PathBuf, io::Error),
     /// An Envoy has no such filter that it reads from a file.
     NoFilter(String, String),
+    /// The configuration has no lookups.
+    NoLookup(PathBuf),
     /// With `--first`, though there is a document.
     NotFirst(PathBuf),
     /// No such document has been kept.
@@ -43,6 +47,8 @@ pub(crate) enum Failure {
     Seal(SealError),
     /// The file with the secret is not UTF-8.
     SecretEncoding(PathBuf),
+    /// The file with the users is not UTF-8.
+    UserEncoding(PathBuf),
 }
 
 impl Failure {
@@ -57,6 +63,7 @@ impl fmt::Display for Failure {
             Self::Admin(url, error) => write!(f, "{url}: does not answer: {error}"),
             Self::AdminUrl(url) => write!(f, "--admin {url}: must be like http://127.0.0.1:9901"),
             Self::Busy(path) => write!(f, "{}: somebody else is changing it", path.display()),
+            Self::Certificate(path) => write!(f, "{}: holds no certificate in PEM", path.display()),
             Self::Checksum(path) => write!(f, "{}: holds no SHA-256 of the module", path.display()),
             Self::Claim(name) => write!(f, "--claim {name}: must be name=value, the value in JSON"),
             Self::Config(path, error) => write!(f, "{}: {error}", path.display()),
@@ -65,10 +72,12 @@ impl fmt::Display for Failure {
             Self::Environment(name) => write!(f, "the environment variable {name} is not set, or is not Unicode"),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NoFilter(url, name) => write!(f, "{url}: has no filter {name} that comes by discovery"),
+            Self::NoLookup(path) => write!(f, "{}: has no lookup, so there is nothing to warm", path.display()),
             Self::NotFirst(path) => write!(f, "{}: is there already; name the Envoys by --admin", path.display()),
             Self::NothingKept(path) => write!(f, "{}: holds no such version", path.display()),
             Self::Randomness => f.write_str("the operating system has no random numbers to give"),
             Self::Seal(error) => error.fmt(f),
+            Self::UserEncoding(path) => write!(f, "{}: is not UTF-8", path.display()),
             Self::SecretEncoding(path) => write!(f, "{}: is not UTF-8", path.display()),
         }
     }

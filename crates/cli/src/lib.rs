@@ -1,4 +1,5 @@
-//! `jwe-gate`: looks into session tokens, mints them, checks configurations, and swaps the filter of running Envoys.
+//! `jwe-gate`: looks into session tokens, mints them, checks configurations, swaps the filter of running Envoys,
+//! and warms caches.
 //!
 //! Exit status: 0 for a good answer, 1 for a bad one, 2 when the question could not be asked, 3 when a swap left Envoys
 //! that differ from each other or from what they were. No command prints a secret, and none takes one as an argument,
@@ -12,6 +13,7 @@ mod hints;
 mod inspect;
 mod mint;
 mod version;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Mint(arguments) => mint::run(&arguments),
         Command::Rollback(arguments) => deploy::rollback(&arguments),
         Command::Version(arguments) => version::run(&arguments),
+        Command::Warm(arguments) => warm::run(&arguments),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("jwe-gate: {failure}");

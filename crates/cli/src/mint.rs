@@ -33,14 +33,27 @@ pub(crate) fn run(arguments: &MintArguments) -> Result<ExitCode, Failure> {
 }
 
 fn seal(ring: &KeyRing, arguments: &MintArguments) -> Result<String, Failure> {
-    let usual = ring.profile().encryptions().first().copied().unwrap_or(Encryption::A256Gcm);
+    let usual = usual_encryption(ring);
     let encryption = arguments.enc.map_or(usual, Encryption::from);
     let usual_kid = ring.profile().reads_kid() && encryption == usual;
     let kid = arguments.kid || (usual_kid && !arguments.no_kid);
+    seal_as(ring, encryption, kid, claims(arguments)?)
+}
+
+/// A token with these claims as the package would make it, under the first secret.
+pub(crate) fn seal_usual(ring: &KeyRing, claims: Map<String, Value>) -> Result<String, Failure> {
+    seal_as(ring, usual_encryption(ring), ring.profile().reads_kid(), claims)
+}
+
+fn usual_encryption(ring: &KeyRing) -> Encryption {
+    ring.profile().encryptions().first().copied().unwrap_or(Encryption::A256Gcm)
+}
+
+fn seal_as(ring: &KeyRing, encryption: Encryption, kid: bool, claims: Map<String, Value>) -> Result<String, Failure> {
     let random = random()?;
     let iv = random.get(..encryption.iv_len()).unwrap_or_default();
     let header = if kid { HeaderForm::Kid } else { HeaderForm::Plain };
-    let payload = Value::Object(claims(arguments)?).to_string();
+    let payload = Value::Object(claims).to_string();
     ring.seal(&Recipe { secret: 0, encryption, header, iv }, payload.as_bytes()).map_err(Failure::Seal)
 }
 
@@ -80,7 +93,7 @@ fn secret(source: &SecretSource) -> Result<Secret, Failure> {
 }
 
 /// The token as a Cookie header, cut where the package cuts it.
-fn cookie_header(name: &str, token: &str, chunk_size: usize) -> String {
+pub(crate) fn cookie_header(name: &str, token: &str, chunk_size: usize) -> String {
     if token.len() <= chunk_size {
         return format!("{name}={token}");
     }
@@ -90,14 +103,14 @@ fn cookie_header(name: &str, token: &str, chunk_size: usize) -> String {
     cookies.join("; ")
 }
 
-fn random() -> Result<[u8; 16], Failure> {
+pub(crate) fn random() -> Result<[u8; 16], Failure> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| Failure::Randomness)?;
     Ok(bytes)
 }
 
 /// A version 4 UUID (RFC 9562 section 5.4).
-fn uuid(bytes: [u8; 16]) -> String {
+pub(crate) fn uuid(bytes: [u8; 16]) -> String {
     let number = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
     let hex = format!("{number:032x}");
     let part = |from, to| hex.get(from..to).unwrap_or_default();
