@@ -1,6 +1,6 @@
 # Each target is a script of the same name in scripts/, which installs what it needs and says how long its parts took.
 .DEFAULT_GOAL := help
-.PHONY: help setup build artifact artifact-twice demo test test-envoy-matrix test-nginx verify ci bench faults memory soak swap-test clean
+.PHONY: help setup build artifact artifact-twice demo test test-envoy-matrix test-nginx verify ci bench burst faults memory soak swap-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -40,6 +40,9 @@ faults: ## every part fails in every way; writes what users get into docs/FAULTS
 
 bench: ## what the filter costs in Envoy, and what a lookup costs
 	@scripts/bench
+
+burst: ## 2,000 requests at once: each user is asked about once, each page for everybody is asked for once
+	@scripts/burst
 
 memory: ## 200,000 users through one Envoy, within the cache budget
 	@scripts/memory

@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use jwe_gate_test_harness::burst::{Answer, App, Plan, Size, Stage, content, request, subject};
+use hyper::header::HeaderName;
+use jwe_gate_test_harness::burst::{Answer, App, Plan, Size, Stage, anonymous, content, request, subject};
 use jwe_gate_test_harness::chain::{COOKIE, cookie};
 use jwe_gate_test_parts::envoy::repository;
 use jwe_gate_test_parts::server;
@@ -16,6 +17,14 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_lookup-service");
 #[test]
 fn a_burst_for_one_page_reaches_the_app_once_and_those_without_a_session_get_nothing() {
     let report = content(&Plan::cached(PROGRAM, 100), Size { requests: 300, users: 100 }).unwrap();
+    println!("{report}");
+    assert!(report.violations().is_empty(), "{report}");
+}
+
+#[test]
+fn those_without_a_session_get_the_apps_own_answers_where_it_is_asked_and_leave_nothing() {
+    let plan = Plan::cached(PROGRAM, 60).forwarding();
+    let report = anonymous(&plan, Size { requests: 120, users: 60 }).unwrap();
     println!("{report}");
     assert!(report.violations().is_empty(), "{report}");
 }
@@ -45,7 +54,7 @@ fn what_is_cached_was_asked_for_on_behalf_of_nobody() {
     assert_eq!(asked[0].only("x-jwe-gate-content"), Some("for everybody"));
     // The app sets a cookie, echoes an identity and more; neither of the two sees it.
     for answer in [first, second] {
-        let mut names: Vec<_> = answer.headers.keys().map(|name| name.as_str()).filter(|name| *name != "age").collect();
+        let mut names: Vec<_> = answer.headers.keys().map(HeaderName::as_str).filter(|name| *name != "age").collect();
         names.sort_unstable();
         assert_eq!(
             names,

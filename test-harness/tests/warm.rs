@@ -30,11 +30,13 @@ fn after_it_a_burst_finds_every_user_known_and_the_page_stored() {
     assert_eq!(out, expected, "{}", String::from_utf8_lossy(&lookups.stderr));
     assert_eq!(lookups.status.code(), Some(0));
 
+    stage.await_decisions(300).unwrap();
     let (asked, questions) = (stage.asked().unwrap(), stage.counter("jwe_gate.questions").unwrap());
     assert_eq!((asked.rows, asked.most, app.received().len()), (300, 1, 1));
     let requests = (0..USERS).map(|user| request("/content/page", &[("cookie", &cookie(&subject(user)))]));
     let answers = stage.crowd(USERS).unwrap().rush(requests.collect()).unwrap();
     assert!(answers.iter().all(|answer| answer.as_ref().is_some_and(|answer| answer.status == 200)));
+    stage.await_decisions(600).unwrap();
     assert_eq!(stage.asked().unwrap(), asked);
     assert_eq!(stage.counter("jwe_gate.questions").unwrap(), questions);
     assert_eq!(app.received().len(), 1);

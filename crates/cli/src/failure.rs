@@ -77,8 +77,7 @@ impl fmt::Display for Failure {
             Self::NothingKept(path) => write!(f, "{}: holds no such version", path.display()),
             Self::Randomness => f.write_str("the operating system has no random numbers to give"),
             Self::Seal(error) => error.fmt(f),
-            Self::UserEncoding(path) => write!(f, "{}: is not UTF-8", path.display()),
-            Self::SecretEncoding(path) => write!(f, "{}: is not UTF-8", path.display()),
+            Self::SecretEncoding(path) | Self::UserEncoding(path) => write!(f, "{}: is not UTF-8", path.display()),
         }
     }
 }

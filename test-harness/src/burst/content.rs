@@ -41,7 +41,7 @@ pub fn content(plan: &Plan, size: Size) -> Result<Report> {
     report.exactly("without a session, neither 401 nor 403", number(admitted.count()), 0);
     report.exactly(
         "without a session, told what is cached",
-        number(refused.iter().filter(|it| shows_page(it)).count()),
+        number(refused.iter().filter(|answer| shows_page(answer.as_ref())).count()),
         0,
     );
     report.exactly("times that the app was asked, after those", number(app.received().len()), 1);
@@ -101,7 +101,7 @@ fn without_session(requests: usize) -> Vec<Request<Empty<Bytes>>> {
 
 fn judge_pages(report: &mut Report, answers: &[Option<Answer>], cookies: &[String]) {
     report.all_served("signed in, and not answered with 200", answers);
-    let wrong = answers.iter().filter(|answer| !shows_page(answer)).count();
+    let wrong = answers.iter().filter(|answer| !shows_page(answer.as_ref())).count();
     report.exactly("signed in, and not served the page", number(wrong), 0);
     let with_cookie = answers.iter().flatten().filter(|answer| !answer.all("set-cookie").is_empty()).count();
     report.exactly("answers with a cookie", number(with_cookie), 0);
@@ -133,8 +133,8 @@ fn judge_own_answers(report: &mut Report, round: &str, answers: &[Option<Answer>
     report.exactly(&format!("of them with the app's cookie, {round}"), number(own), number(answers.len()));
 }
 
-fn shows_page(answer: &Option<Answer>) -> bool {
-    answer.as_ref().is_some_and(|answer| answer.status == 200 && answer.text() == PAGE)
+fn shows_page(answer: Option<&Answer>) -> bool {
+    answer.is_some_and(|answer| answer.status == 200 && answer.text() == PAGE)
 }
 
 fn names_somebody(answer: &Answer, cookies: &[String]) -> bool {

@@ -134,4 +134,4 @@ impl Answer {
 }
 
 const SPARE_FILES: u64 = 500;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);

@@ -77,11 +77,21 @@ impl Plan {
         Self { program: program.into(), file, edits, gates: 1, workers: 2, replicas: 1, users, lag }
     }
 
-    /// With the cache after the gate. A page is stored under the day and not the minute, so that no burst meets the turn.
+    /// With the cache after the gate. A page is stored under the day and not the minute, so that no burst meets the turn; and
+    /// lookups may take their time, since they are not what is looked at.
     #[must_use]
     pub fn cached(program: impl Into<PathBuf>, users: usize) -> Self {
-        let edits = vec![("%START_TIME(%Y%m%d%H%M)%", "%START_TIME(%Y%m%d)%")];
+        let period = ("%START_TIME(%Y%m%d%H%M)%", "%START_TIME(%Y%m%d)%");
+        let edits = vec![period, ("\"timeout_ms\": 1000", "\"timeout_ms\": 10000")];
         Self { edits, ..Self::new(program, "envoy/cached-content.yaml", users) }
+    }
+
+    /// With gates that let the app answer those who have no session.
+    #[must_use]
+    pub fn forwarding(mut self) -> Self {
+        let to = r#""routes": [{ "access": "required", "on_unauthenticated": "forward" }]"#;
+        self.edits.push((r#""routes": [{ "access": "required" }]"#, to));
+        self
     }
 
     /// Starts everything, with gates in front of `app`.
@@ -108,12 +118,12 @@ impl Plan {
 impl Stage {
     /// One more Envoy like the others, with the changes of `plan`.
     pub(super) fn gate(&self, plan: &Plan, app: SocketAddr) -> Result<Envoy> {
-        let lookup = self.services.first().context("a lookup service")?.address();
+        let lookups: Vec<_> = self.services.iter().map(Service::address).collect();
         let shipped = Shipped {
             wasm: &artefact::path(),
             certificates: &self.certificates,
             app,
-            lookup,
+            lookup: &lookups,
             listen: ([127, 0, 0, 1], 0).into(),
             admin: ([127, 0, 0, 1], 0).into(),
         };
@@ -124,21 +134,12 @@ impl Stage {
         }
         let cache = self.scratch.path().join(format!("cache-{}", self.gates.len()));
         fs::create_dir_all(&cache)?;
-        let text = self.all_lookups(&text)?.replace(CACHE_FOLDER, &cache.display().to_string());
+        let text = text.replace(CACHE_FOLDER, &cache.display().to_string());
         let launch = Launch::new(text)
             .env("AUTH_SECRET", AUTH_SECRET)
             .env("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET)
             .concurrency(plan.workers);
         Envoy::start(&launch)
-    }
-
-    /// Repeats the line with the first lookup service for each of the others.
-    fn all_lookups(&self, text: &str) -> Result<String> {
-        let mut services = self.services.iter().map(|service| format!("port_value: {}", service.address().port()));
-        let first = services.next().context("a lookup service")?;
-        let line = text.lines().find(|line| line.contains(&first)).context("the line of the lookup service")?;
-        let lines = services.fold(line.to_owned(), |lines, other| lines + "\n" + &line.replace(&first, &other));
-        Ok(text.replace(line, &lines))
     }
 
     /// `size` connections, to each gate in turn.
@@ -186,7 +187,10 @@ impl Stage {
 
     /// Waits until the gates have counted `requests` decisions in all; they count a little late. What is missing then is
     /// missing.
-    pub(super) fn await_decisions(&self, requests: u64) -> Result<()> {
+    ///
+    /// # Errors
+    /// When an admin page does not answer.
+    pub fn await_decisions(&self, requests: u64) -> Result<()> {
         let start = Instant::now();
         let is_decision = |name: &String| name.contains("jwe_gate.decision.");
         loop {
