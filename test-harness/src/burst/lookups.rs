@@ -46,7 +46,7 @@ pub fn many_users(plan: &Plan, size: Size) -> Result<Report> {
     let cold = crowd.rush(requests.clone())?;
     stage.await_decisions(number(size.requests))?;
     judge_answers(&mut report, size, &cold);
-    judge_questions(&mut report, &stage, size.users)?;
+    judge_questions(&mut report, &stage, size.users, 1)?;
     report.times("cold", &cold);
 
     let warm = crowd.rush(requests.clone())?;
@@ -57,9 +57,13 @@ pub fn many_users(plan: &Plan, size: Size) -> Result<Report> {
     drop(crowd);
 
     let bare = stage.gate(&Plan { edits: vec![WITHOUT_GATE], ..plan.clone() }, app)?;
-    let bare = stage.crowd_at(&[bare.address("https")], size.requests)?.rush(requests)?;
-    report.all_served("not answered with 200, bare Envoy", &bare);
-    report.times("the same through bare Envoy", &bare);
+    let mut crowd = stage.crowd_at(&[bare.address("https")], size.requests)?;
+    // Like the gate, it has no connection to the app at first.
+    for name in ["bare Envoy", "bare Envoy, again"] {
+        let answers = crowd.rush(requests.clone())?;
+        report.all_served(&format!("not answered with 200, {name}"), &answers);
+        report.times(name, &answers);
+    }
     Ok(report)
 }
 
@@ -75,14 +79,15 @@ pub fn one_user(plan: &Plan, requests_at_once: usize) -> Result<Report> {
     let answers = stage.crowd(size.requests)?.rush(requests(size))?;
     stage.await_decisions(number(size.requests))?;
     judge_answers(&mut report, size, &answers);
-    judge_questions(&mut report, &stage, size.users)?;
+    judge_questions(&mut report, &stage, size.users, 1)?;
     let asked = stage.asked()?;
     report.demand(asked.queries == 1, || format!("{} queries about one user", asked.queries));
     report.times("cold", &answers);
     Ok(report)
 }
 
-/// Many users through several gates, lookup services and one Redis: how often each is asked about in the whole fleet.
+/// Many users through several gates, lookup services and one Redis: how often each is asked about in the whole fleet. The
+/// aim is once; more than once for each lookup service must not be.
 ///
 /// # Errors
 /// As [`many_users`].
@@ -93,7 +98,8 @@ pub fn fleet(plan: &Plan, size: Size) -> Result<Report> {
     let answers = stage.crowd(size.requests)?.rush(requests(size))?;
     stage.await_decisions(number(size.requests))?;
     judge_answers(&mut report, size, &answers);
-    judge_questions(&mut report, &stage, size.users)?;
+    // One lookup service may miss what the other is asking: the lock in Redis is waited for briefly.
+    judge_questions(&mut report, &stage, size.users, plan.replicas)?;
     report.times("cold", &answers);
     Ok(report)
 }
@@ -108,7 +114,8 @@ fn judge_answers(report: &mut Report, size: Size, answers: &[Option<Answer>]) {
     report.exactly("told of another user", number(mistaken.count()), 0);
 }
 
-fn judge_questions(report: &mut Report, stage: &Stage, users: usize) -> Result<()> {
+/// No user may have been asked about more than so many times.
+fn judge_questions(report: &mut Report, stage: &Stage, users: usize, times: usize) -> Result<()> {
     let asked = stage.asked()?;
     report.figure("requests that waited", stage.counter("jwe_gate.parked")?);
     report.figure("questions of the gates", stage.counter("jwe_gate.questions")?);
@@ -117,9 +124,13 @@ fn judge_questions(report: &mut Report, stage: &Stage, users: usize) -> Result<(
     report.figure("questions answered from Redis", stage.service_counter(&["answers_total", "layer=\"redis\""])?);
     report.figure("records in Redis", stage.redis_records()?);
     report.figure("database queries", asked.queries);
-    report.at_most("user rows asked for", asked.rows, number(users));
     report.exactly("users asked for", asked.users, number(users));
-    report.exactly("rows of the user asked for most often", asked.most, 1);
+    report.at_most("user rows asked for", asked.rows, number(users * times));
+    report.at_most("rows of the user asked for most often", asked.most, number(times));
+    report.figure(
+        "rows per user",
+        format!("{}.{:03}", asked.rows / number(users), asked.rows * 1000 / number(users) % 1000),
+    );
     Ok(())
 }
 

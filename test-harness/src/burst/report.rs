@@ -75,7 +75,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.title)?;
         for (name, value) in &self.figures {
-            writeln!(f, "  {name:<44}{value}")?;
+            writeln!(f, "  {name:<48}{value}")?;
         }
         self.violations.iter().try_for_each(|violation| writeln!(f, "  VIOLATED  {violation}"))
     }
