@@ -88,8 +88,6 @@ impl Postgres {
     /// When it does not start.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
-        // A killed server leaves this behind, and its process id may be in use again.
-        let _ = fs::remove_file(self.data().join("postmaster.pid"));
         let mut command = run_as(self.account, &program("postgres")?, &self.scratch);
         command.arg("-D").arg(self.data());
         let mut process = Process::spawn("postgres", command, &self.scratch.path().join("postgres.log"))?;
@@ -101,6 +99,21 @@ impl Postgres {
     /// Ends it at once; connections are refused from then on. The data is kept.
     pub fn kill(&mut self) {
         self.process = None;
+        self.tidy_up();
+    }
+
+    /// A killed server leaves a file behind, whose process id may be in use again, and a segment of System V shared
+    /// memory, of which a machine has no more than some thousands.
+    fn tidy_up(&self) {
+        let file = self.data().join("postmaster.pid");
+        let Ok(text) = fs::read_to_string(&file) else { return };
+        if let Some(segment) = text.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
+            let mut command = Command::new("ipcrm");
+            command.args(["--shmem-id", segment]);
+            // Gone already where the server ended by itself.
+            let _ = process::run(command);
+        }
+        let _ = fs::remove_file(file);
     }
 
     /// Makes it silent with connections open.
@@ -194,6 +207,8 @@ impl Postgres {
             ("full_page_writes", "off"),
             ("max_connections", "100"),
             ("shared_buffers", "64MB"),
+            // In its folder, which goes when it does. What a killed server has in /dev/shm stays there.
+            ("dynamic_shared_memory_type", "mmap"),
         ];
         let files = self
             .certificates
@@ -221,6 +236,12 @@ impl Postgres {
 
     fn data(&self) -> PathBuf {
         data(&self.scratch)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 

@@ -83,8 +83,9 @@ pub fn expected(part: Part, fault: Fault, state: State) -> Outcome {
         // It answers, and it is the source of record.
         (Postgres, RestartedEmpty, Unknown | Stale) => Refused,
         (Postgres, _, Unknown) => Unavailable,
-        (Replica, RestartedEmpty, Unknown) => Served,
-        (Replica, _, Unknown) => Wavering,
+        // Nothing is heard of it, so the lookup is over before another replica could be asked.
+        (Replica, Fault::Paused, Unknown) => Wavering,
+        (Replica, _, Unknown) => Served,
         (_, _, Stale) => Served,
     }
 }
