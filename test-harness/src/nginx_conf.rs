@@ -20,7 +20,6 @@ pub fn filter(conf: &str) -> String {
 }
 
 /// What the configuration does to requests. Directives that do nothing of the kind are passed over.
-#[must_use]
 pub fn profile(conf: &str) -> Nginx {
     let mut nginx = Nginx::bare();
     let mut decides = None;

@@ -1,12 +1,6 @@
 //! The shipped Envoy configuration with its filter in a file: nothing is served without the filter, and `jwe-gate deploy`
 //! puts there what `envoy/envoy.yaml` would have.
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers of tests are tests too"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests are tests too")]
 
 #[path = "common/deployer.rs"]
 #[expect(unreachable_pub, reason = "shared with other test programs")]

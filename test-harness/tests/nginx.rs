@@ -324,7 +324,9 @@ fn shared_values_are_written_where_there_are_none_and_all_have_one_size() {
     let conf = nginx_conf::shipped().replace("shm_kv jwe_gate 20m eviction=slru;", "shm_kv jwe_gate 1m eviction=slru;");
     let mut proxy = Proxy::under(&conf, &with("/cache/l1_records", json!(8192)));
     let users: Vec<String> = (0..700).map(|number| format!("user-{number}")).collect();
-    users.iter().for_each(|user| proxy.lookup.add(user));
+    for name in &users {
+        proxy.lookup.add(name);
+    }
     for name in &users {
         assert_eq!(user(&proxy.get_as(name)), *name);
     }

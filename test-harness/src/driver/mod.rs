@@ -37,6 +37,7 @@ pub enum Outcome {
 
 /// In what proxies differ, as far as it shows from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a difference of its own")]
 pub struct Traits {
     /// Requests of one user wait for one lookup, and what is asked is heard also when nobody waits any more. Else each
     /// request asks for itself, and its question ends with it.

@@ -162,7 +162,8 @@ fn conf(setup: &Setup, places: &Places<'_>) -> String {
             ("127.0.0.1:8080", &places.app.to_string()),
         ],
     );
-    let environment: String = setup.environment.iter().map(|(name, _)| format!("env {name};\n")).collect();
+    let environment: Vec<_> = setup.environment.iter().map(|(name, _)| format!("env {name};\n")).collect();
+    let environment = environment.concat();
     let servers = setup.gates.iter().zip(places.gates).map(|(gate, address)| {
         let config = addressed(nginx::gate(gate.clone()), places.service);
         let server = server.replace(&nginx_conf::filter(&shipped), &config.replace('\'', "\\'"));
