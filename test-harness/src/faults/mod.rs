@@ -1,6 +1,6 @@
 //! What users get while a part of the chain fails: the rule for every case, in one place.
 //!
-//! [`make`] makes faults happen in the real chain, [`column`] looks what users get meanwhile, [`table`] compares that with
+//! [`make`] makes faults happen in the real chain, [`mod@column`] looks what users get meanwhile, [`table`] compares that with
 //! `docs/FAULTS.md`.
 
 pub mod column;
