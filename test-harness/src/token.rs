@@ -1,5 +1,7 @@
 //! Tokens for scenarios, minted by the core's own sealing; that it agrees with the packages is what the vectors show.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jwe_gate_core::jwe::seal::{HeaderForm, Recipe};
@@ -95,4 +97,10 @@ impl Token {
     pub fn pair(&self) -> String {
         format!("{}={}", self.cookie, self.mint())
     }
+}
+
+/// The machine's clock, in milliseconds since 1970: for tokens that a real proxy is to accept.
+pub fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    u64::try_from(now.as_millis()).expect("a clock before the year 500,000,000")
 }

@@ -12,7 +12,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use jwe_gate_test_harness::token::{COOKIE, SECRET};
 use jwe_gate_test_harness::{Token, artefact, health};
@@ -155,8 +155,7 @@ impl Stage {
 
     /// What the app is told of a user with a good token in the header `name`.
     fn identity(&self, name: &str) -> Option<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let token = Token::of("alice", u64::try_from(now).unwrap());
+        let token = Token::of("alice", jwe_gate_test_harness::token::now_ms());
         let reply = http::send(self.envoy.address("gate"), http::get("/", &[("cookie", &token.pair())])).unwrap();
         Received::from_reply(&reply).unwrap().only(name).map(str::to_owned)
     }

@@ -3,7 +3,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use jwe_gate_contract::MAC_HEADER;
 use jwe_gate_test_harness::lookup::LOOKUP_SECRET;
@@ -71,8 +71,7 @@ struct Upload {
 
 impl Upload {
     fn start(address: SocketAddr) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let cookie = Token::of("alice", u64::try_from(now.as_millis()).unwrap()).pair();
+        let cookie = Token::of("alice", jwe_gate_test_harness::token::now_ms()).pair();
         let mut stream = TcpStream::connect(address).unwrap();
         let head = format!("POST / HTTP/1.1\r\nhost: app.test\r\ncontent-length: {BODY}\r\ncookie: {cookie}\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();

@@ -17,7 +17,7 @@ use std::fs;
 use std::iter;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use jwe_gate_test_parts::certificates::Certificates;
 use jwe_gate_test_parts::envoy::{Envoy, Launch, repository};
@@ -29,7 +29,7 @@ use jwe_gate_test_parts::scratch::Scratch;
 use jwe_gate_test_parts::upstream::{Received, Upstream};
 
 use crate::artefact;
-use crate::token::Token;
+use crate::token::{Token, now_ms};
 
 /// The session cookie of the shipped configuration.
 pub const COOKIE: &str = "__Secure-authjs.session-token";
@@ -302,9 +302,7 @@ pub fn cookie(subject: &str) -> String {
 
 /// A session of `subject`, to be changed before it is minted.
 pub(crate) fn token(subject: &str) -> Token {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    let now_ms = u64::try_from(now.as_millis()).expect("a clock before the year 500,000,000");
-    Token::of(subject, now_ms).cookie(COOKIE).secret(AUTH_SECRET)
+    Token::of(subject, now_ms()).cookie(COOKIE).secret(AUTH_SECRET)
 }
 
 /// What the app was told, if it was asked.

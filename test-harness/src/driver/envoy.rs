@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jwe_gate_contract::MAC_HEADER;
 use jwe_gate_test_parts::envoy::{Envoy, Launch};
@@ -14,10 +14,10 @@ use serde_json::json;
 
 use super::clients::{Clients, GLANCE};
 use super::{Driver, Outcome, Sent};
-use crate::artefact;
 use crate::lookup::FakeLookup;
 use crate::request::Request;
 use crate::scenario::Setup;
+use crate::{artefact, token};
 
 /// Starts it.
 #[must_use]
@@ -55,8 +55,7 @@ struct Real {
 
 impl Driver for Real {
     fn now_ms(&self) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-        u64::try_from(now.as_millis()).expect("a clock before the year 500,000,000")
+        token::now_ms()
     }
 
     fn advance(&mut self, ms: u64) {

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jwe_gate_test_parts::ports::Port;
 use jwe_gate_test_parts::process::Process;
@@ -24,7 +24,7 @@ use super::{Driver, Outcome, Sent, Traits, nginx};
 use crate::lookup::FakeLookup;
 use crate::request::Request;
 use crate::scenario::{Setup, set};
-use crate::{artefact, nginx_conf};
+use crate::{artefact, nginx_conf, token};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -91,8 +91,7 @@ impl Driver for RealNginx {
     }
 
     fn now_ms(&self) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-        u64::try_from(now.as_millis()).expect("a clock before the year 500,000,000")
+        token::now_ms()
     }
 
     fn advance(&mut self, ms: u64) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jwe_gate_core::identity::encode;
 use jwe_gate_test_harness::token::{COOKIE, SECRET};
@@ -158,8 +158,7 @@ impl Stage {
 
 /// A token that can be changed before it is minted.
 pub fn token(user: &str) -> Token {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    Token::of(user, u64::try_from(now.as_millis()).expect("a clock before the year 500,000,000"))
+    Token::of(user, jwe_gate_test_harness::token::now_ms())
 }
 
 /// Whether the request shows all of a token, in one cookie, in chunks, or as a Bearer.

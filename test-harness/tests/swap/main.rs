@@ -15,7 +15,7 @@ mod streams;
 
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use deployer::{Deployer, rebuilt};
 use jwe_gate_test_harness::driver::envoy::serve;
@@ -203,8 +203,7 @@ impl Stage {
 
 /// A session cookie.
 fn cookie(user: &str) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis();
-    Token::of(user, u64::try_from(now).expect("a clock before the year 500,000,000")).pair()
+    Token::of(user, jwe_gate_test_harness::token::now_ms()).pair()
 }
 
 /// A configuration that differs from all others, and in nothing that verdicts depend on.
