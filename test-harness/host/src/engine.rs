@@ -59,11 +59,11 @@ fn file_name(engine: &Engine, digest: &[u8]) -> String {
     format!("{digest}-{:016x}.cwasm", settings.finish())
 }
 
-/// Test binaries lie below cargo's target directory, which cargo marks with a tag file. Elsewhere nothing is cached.
+/// Cargo puts test binaries into the folder `deps` of the profile's own. Elsewhere nothing is cached.
 fn cache_directory() -> Option<PathBuf> {
     let program = env::current_exe().ok()?;
-    let target = program.ancestors().find(|directory| directory.join("CACHEDIR.TAG").exists())?;
-    Some(target.join("tmp").join("jwe-gate-test-host"))
+    let profile = program.parent().filter(|directory| directory.ends_with("deps"))?.parent()?;
+    Some(profile.join("jwe-gate-test-host"))
 }
 
 #[expect(unsafe_code, reason = "wasmtime must be told that the file is its own")]
@@ -105,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn test_binaries_find_their_cache_in_the_target_directory() {
+    fn test_binaries_keep_their_cache_beside_themselves() {
         let directory = cache_directory().unwrap();
-        assert!(env::current_exe().unwrap().starts_with(directory.parent().unwrap().parent().unwrap()));
+        assert!(env::current_exe().unwrap().starts_with(directory.parent().unwrap()));
     }
 
     #[test]
