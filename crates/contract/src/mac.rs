@@ -1,6 +1,6 @@
-//! The authentication of both message bodies: HMAC-SHA256 (RFC 2104) under the shared secret.
+//! The authentication of all messages: HMAC-SHA256 (RFC 2104) under the shared secret.
 //!
-//! Questions and answers use different labels, so that neither can be played back as the other.
+//! Each kind of message has a label of its own, so that none can be played back as another.
 
 use std::fmt;
 
@@ -20,6 +20,23 @@ pub struct LookupSecret {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WeakSecret;
 
+/// The kinds of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// [`FeedAnswer`](crate::FeedAnswer)
+    FeedAnswer,
+    /// [`FeedQuestion`](crate::FeedQuestion)
+    FeedQuestion,
+    /// [`LookupAnswer`](crate::LookupAnswer)
+    LookupAnswer,
+    /// [`LookupQuestion`](crate::LookupQuestion)
+    LookupQuestion,
+    /// [`Receipt`](crate::Receipt)
+    Receipt,
+    /// [`RevocationRequest`](crate::RevocationRequest)
+    Revocation,
+}
+
 impl LookupSecret {
     /// Takes the bytes of the secret as they are.
     ///
@@ -37,36 +54,58 @@ impl LookupSecret {
     /// The [`MAC_HEADER`](crate::MAC_HEADER) value for the body of a question.
     #[must_use]
     pub fn sign_question(&self, body: &[u8]) -> String {
-        hex(&self.mac(QUESTION, body).finalize().into_bytes())
+        self.sign(Message::LookupQuestion, body)
     }
 
     /// The [`MAC_HEADER`](crate::MAC_HEADER) value for the body of an answer.
     #[must_use]
     pub fn sign_answer(&self, body: &[u8]) -> String {
-        hex(&self.mac(ANSWER, body).finalize().into_bytes())
+        self.sign(Message::LookupAnswer, body)
+    }
+
+    /// The [`MAC_HEADER`](crate::MAC_HEADER) value for a message of this kind. What is signed is the body, and where
+    /// there is none, the request target as it is sent: path and query.
+    #[must_use]
+    pub fn sign(&self, message: Message, content: &[u8]) -> String {
+        hex(&self.mac(message.label(), content).finalize().into_bytes())
+    }
+
+    /// Whether `mac` is that of a message of this kind with this content; compared in constant time.
+    #[must_use]
+    pub fn is_signed(&self, message: Message, content: &[u8], mac: &[u8]) -> bool {
+        unhex::<32>(mac).is_some_and(|tag| self.mac(message.label(), content).verify_slice(&tag).is_ok())
     }
 
     /// Whether `mac` is that of a question with this body; compared in constant time.
     #[must_use]
     pub fn is_question(&self, body: &[u8], mac: &[u8]) -> bool {
-        self.verifies(QUESTION, body, mac)
+        self.is_signed(Message::LookupQuestion, body, mac)
     }
 
     /// Whether `mac` is that of an answer with this body; compared in constant time.
     #[must_use]
     pub fn is_answer(&self, body: &[u8], mac: &[u8]) -> bool {
-        self.verifies(ANSWER, body, mac)
+        self.is_signed(Message::LookupAnswer, body, mac)
     }
 
-    fn verifies(&self, label: &[u8], body: &[u8], mac: &[u8]) -> bool {
-        unhex(mac).is_some_and(|tag| self.mac(label, body).verify_slice(&tag).is_ok())
-    }
-
-    fn mac(&self, label: &[u8], body: &[u8]) -> Hmac<Sha256> {
+    pub(crate) fn mac(&self, label: &[u8], content: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.keyed.clone();
         mac.update(label);
-        mac.update(body);
+        mac.update(content);
         mac
+    }
+}
+
+impl Message {
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::FeedAnswer => b"jwe-gate/1 feed answer\n",
+            Self::FeedQuestion => b"jwe-gate/1 feed question\n",
+            Self::LookupAnswer => b"jwe-gate/1 answer\n",
+            Self::LookupQuestion => b"jwe-gate/1 question\n",
+            Self::Receipt => b"jwe-gate/1 revocation receipt\n",
+            Self::Revocation => b"jwe-gate/1 revocation\n",
+        }
     }
 }
 
@@ -84,7 +123,7 @@ impl fmt::Display for WeakSecret {
 
 impl std::error::Error for WeakSecret {}
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String cannot fail.
@@ -93,11 +132,11 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The 32 bytes behind 64 lower-case hex digits; anything else is no MAC of ours.
-fn unhex(text: &[u8]) -> Option<[u8; 32]> {
+/// The `N` bytes behind twice as many lower-case hex digits; anything else is nothing of ours.
+pub(crate) fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let (pairs, []) = text.as_chunks::<2>() else { return None };
-    let pairs: &[[u8; 2]; 32] = pairs.try_into().ok()?;
-    let mut bytes = [0; 32];
+    let pairs: &[[u8; 2]; N] = pairs.try_into().ok()?;
+    let mut bytes = [0; N];
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
         *byte = nibble(*high)? << 4 | nibble(*low)?;
     }
@@ -111,9 +150,6 @@ fn nibble(digit: u8) -> Option<u8> {
         _ => None,
     }
 }
-
-const QUESTION: &[u8] = b"jwe-gate/1 question\n";
-const ANSWER: &[u8] = b"jwe-gate/1 answer\n";
 
 #[cfg(test)]
 mod tests {
@@ -139,6 +175,18 @@ mod tests {
         let mac = secret().sign_question(b"{}");
         assert!(secret().is_question(b"{}", mac.as_bytes()));
         assert!(!secret().is_answer(b"{}", mac.as_bytes()));
+    }
+
+    #[test]
+    fn no_kind_of_message_passes_for_another() {
+        use Message::{FeedAnswer, FeedQuestion, LookupAnswer, LookupQuestion, Receipt, Revocation};
+        let kinds = [FeedAnswer, FeedQuestion, LookupAnswer, LookupQuestion, Receipt, Revocation];
+        for signed in kinds {
+            let mac = secret().sign(signed, b"{}");
+            for read in kinds {
+                assert_eq!(secret().is_signed(read, b"{}", mac.as_bytes()), read == signed, "{signed:?} as {read:?}");
+            }
+        }
     }
 
     #[test]
