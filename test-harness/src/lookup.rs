@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use jwe_gate_contract::{
     Answer, Cause, Kind, Limits, LookupAnswer, LookupQuestion, LookupSecret, Outcome, Question, Reason, VERSION,
 };
+use serde_json::Value;
 
 /// The secret that the service and the gates of scenarios share.
 pub const LOOKUP_SECRET: &str = "the lookup secret of the scenarios";
@@ -34,6 +35,8 @@ pub enum Mood {
     Website,
     /// Answers honestly and gives another version of the format.
     Newer,
+    /// Leaves out the fields that were asked for.
+    Sparing,
 }
 
 /// The service, shared between the scenario and whoever serves it.
@@ -44,6 +47,8 @@ pub struct FakeLookup(Arc<(Mutex<State>, Condvar)>);
 struct State {
     users: BTreeSet<String>,
     banned: BTreeSet<String>,
+    /// By user and name.
+    fields: BTreeMap<(String, String), Value>,
     mood: Mood,
     limits: Limits,
     denial_limits: Limits,
@@ -62,6 +67,7 @@ impl Default for State {
         Self {
             users: BTreeSet::new(),
             banned: BTreeSet::new(),
+            fields: BTreeMap::new(),
             mood: Mood::Honest,
             limits: Limits { fresh_ms: 600_000, stale_ms: 660_000, hard_ms: 4_200_000 },
             denial_limits: Limits { fresh_ms: 10_000, stale_ms: 10_000, hard_ms: 4_200_000 },
@@ -88,6 +94,11 @@ impl FakeLookup {
     /// Bars a user.
     pub fn ban(&self, user: &str) {
         self.state().banned.insert(user.into());
+    }
+
+    /// Gives a user a field.
+    pub fn field(&self, user: &str, name: &str, value: impl Into<Value>) {
+        self.state().fields.insert((user.into(), name.into()), value.into());
     }
 
     /// Changes how it behaves.
@@ -185,6 +196,13 @@ impl FakeLookup {
 }
 
 impl State {
+    /// Those that were asked for; `null` where the user has no value.
+    fn fields(&self, question: &Question) -> BTreeMap<String, Value> {
+        let of_user = |name: &String| self.fields.get(&(question.key.clone(), name.clone())).cloned();
+        let asked = question.fields.iter().filter(|_| self.mood != Mood::Sparing);
+        asked.map(|name| (name.clone(), of_user(name).unwrap_or_default())).collect()
+    }
+
     fn reply(&self, question: &Question) -> Answer {
         let key = if self.mood == Mood::Mistaken { "somebody else".to_owned() } else { question.key.clone() };
         Answer {
@@ -192,12 +210,13 @@ impl State {
             kind: question.kind,
             key,
             nonce: question.nonce.clone(),
-            outcome: self.outcome(&question.key, question.kind),
+            outcome: self.outcome(question),
         }
     }
 
-    fn outcome(&self, key: &str, kind: Kind) -> Outcome {
-        assert_eq!(kind, Kind::Subject);
+    fn outcome(&self, question: &Question) -> Outcome {
+        let key = question.key.as_str();
+        assert_eq!(question.kind, Kind::Subject);
         let (as_of_ms, limits) = (self.as_of_ms, self.denial_limits);
         match self.mood {
             Mood::Unable => Outcome::Failed { cause: Cause::Unavailable },
@@ -205,7 +224,7 @@ impl State {
             _ if !self.users.contains(key) => Outcome::Deny { reason: Reason::UnknownUser, as_of_ms, limits },
             mood => {
                 let user = if mood == Mood::Confused { "somebody else" } else { key };
-                Outcome::Allow { user: user.into(), as_of_ms, limits: self.limits, fields: BTreeMap::new() }
+                Outcome::Allow { user: user.into(), as_of_ms, limits: self.limits, fields: self.fields(question) }
             }
         }
     }

@@ -8,10 +8,12 @@
 //! [`revocation`] says which sessions a revocation ends.
 #![forbid(unsafe_code)]
 
+mod field;
 mod mac;
 mod message;
 pub mod revocation;
 
+pub use field::{MAX_FIELD_BYTES, MAX_FIELDS, MAX_FIELDS_BYTES, is_field_name};
 pub use mac::{LookupSecret, Message, WeakSecret};
 pub use message::{Answer, Cause, Kind, Limits, LookupAnswer, LookupQuestion, Outcome, Question, Reason};
 pub use revocation::{

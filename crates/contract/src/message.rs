@@ -32,7 +32,7 @@ pub struct Question {
     /// says nothing about it; the database is asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at_ms: Option<u64>,
-    /// User fields that the answer should carry.
+    /// User fields that the answer should carry; at most [`MAX_FIELDS`](crate::MAX_FIELDS).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
 }
@@ -85,7 +85,7 @@ pub enum Outcome {
         /// How long this may be used.
         #[serde(flatten)]
         limits: Limits,
-        /// The fields that were asked for.
+        /// The fields that were asked for, each of them and no other; `null` where the user has no value.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         fields: BTreeMap<String, serde_json::Value>,
     },

@@ -7,6 +7,7 @@ pub mod claims;
 pub mod config;
 pub mod cookie;
 pub mod failures;
+pub mod fields;
 pub mod gate;
 pub mod identity;
 pub mod jwe;

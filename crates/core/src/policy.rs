@@ -65,6 +65,8 @@ pub(crate) struct LookupPolicy {
     pub(crate) timeout: Duration,
     pub(crate) secret: LookupSecret,
     pub(crate) realm: Rc<str>,
+    /// What is asked for of each user, in order.
+    pub(crate) fields: Vec<String>,
     pub(crate) lifetime: Lifetime,
     pub(crate) on_error: OnLookupError,
     pub(crate) l1: L1,
@@ -167,17 +169,19 @@ fn compile_lookup(
     let purpose = [b"jwe-gate record ".as_slice(), &realm.0].concat();
     let secrets = sessions.iter().flat_map(|session| &session.secrets);
     let keys = secrets.map(|secret| MacKey::derive(secret, &purpose)).collect();
-    let codec = Codec::new(realm, generation(), keys);
+    let generation = generation(&lookup.fields);
+    let codec = Codec::new(realm, generation, keys);
     LookupPolicy {
         cluster: Rc::from(lookup.cluster),
         authority: Rc::from(lookup.authority),
         timeout: lookup.timeout,
         secret: lookup.secret,
         realm: Rc::from(lookup.realm),
+        fields: lookup.fields,
         lifetime: Lifetime::new(lookup.max_fresh, newest_secret(sessions)),
         on_error: lookup.on_error,
         l1: L1::new(codec, cache.l1_records, cache.record_bytes),
-        leads: Leads::new(realm, generation(), lookups),
+        leads: Leads::new(realm, generation, lookups),
     }
 }
 
@@ -191,6 +195,8 @@ fn realm(lookup: &LookupConfig, sessions: &[SessionConfig]) -> Realm {
 }
 
 /// What the lookup is asked for. Routes and secrets are not part of it, so that editing them keeps the caches.
-fn generation() -> Generation {
-    Generation(digest("jwe-gate generation", &[&jwe_gate_contract::VERSION.to_le_bytes()]))
+fn generation(fields: &[String]) -> Generation {
+    let version = jwe_gate_contract::VERSION.to_le_bytes();
+    let parts: Vec<&[u8]> = [version.as_slice()].into_iter().chain(fields.iter().map(String::as_bytes)).collect();
+    Generation(digest("jwe-gate generation", &parts))
 }

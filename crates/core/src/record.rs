@@ -4,21 +4,22 @@
 //! offset 0   layout, 1 byte          44  as_of, fresh, stale, hard: 4 × 8 bytes, milliseconds
 //!        1   verdict, 1 byte         76  length of the user id, 2 bytes
 //!        2   length of all, 2 bytes  78  user id
-//!        4   realm, 16 bytes         ..  further fields of later layouts
-//!        20  generation, 8 bytes     end - 16: MAC, HMAC-SHA256 truncated to 16 bytes, over everything before it
-//!        28  tag of the key, 16 bytes
+//!        4   realm, 16 bytes         ..  length of the fields, 2 bytes
+//!        20  generation, 8 bytes     ..  fields: a JSON object, or nothing where there are none
+//!        28  tag of the key, 16 bytes    end - 16: MAC, HMAC-SHA256 truncated to 16 bytes, over everything before it
 //! ```
 //! Numbers are little-endian. A record that is corrupt, of another layout, realm or generation, or written under a
 //! secret that is not configured, is no record: it reads as a miss.
 
 use std::rc::Rc;
 
+use crate::fields::Fields;
 use crate::mac::MacKey;
 use crate::time::UnixMillis;
 use crate::verdict::{Barred, Judgement, Limits, Verdict};
 
 /// The layout that this build writes. Another one is not understood.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 const HEAD: usize = 78;
 const MAC: usize = 16;
 
@@ -74,8 +75,8 @@ impl Codec {
     /// The bytes of a record, exactly `size` of them; `None` when it does not fit.
     #[must_use]
     pub fn encode(&self, tag: Tag, judgement: &Judgement, size: usize) -> Option<Vec<u8>> {
-        let user = judgement.user.as_bytes();
-        let length = HEAD + user.len() + MAC;
+        let (user, fields) = (judgement.user.as_bytes(), judgement.fields.to_bytes());
+        let length = HEAD + user.len() + 2 + fields.len() + MAC;
         if length > size {
             return None;
         }
@@ -91,6 +92,8 @@ impl Codec {
         }
         bytes.extend(u16::try_from(user.len()).ok()?.to_le_bytes());
         bytes.extend(user);
+        bytes.extend(u16::try_from(fields.len()).ok()?.to_le_bytes());
+        bytes.extend(fields);
         let mac = self.keys.first()?.tag(&bytes);
         bytes.extend(mac);
         bytes.resize(size, 0);
@@ -118,9 +121,9 @@ impl Codec {
         let _: [u8; 16] = reader.array()?;
         let as_of = reader.time()?;
         let limits = Limits { fresh_until: reader.time()?, stale_until: reader.time()?, hard_until: reader.time()? };
-        let user_length = usize::from(u16::from_le_bytes(reader.array()?));
-        let user = std::str::from_utf8(reader.0.get(..user_length)?).ok()?;
-        Some(Judgement { verdict: verdict_of(verdict)?, user: Rc::from(user), as_of, limits })
+        let user = std::str::from_utf8(reader.bytes()?).ok()?;
+        let fields = Fields::from_bytes(reader.bytes()?)?;
+        Some(Judgement { verdict: verdict_of(verdict)?, user: Rc::from(user), fields, as_of, limits })
     }
 }
 
@@ -144,11 +147,19 @@ pub fn outline(bytes: &[u8]) -> Option<Outline> {
 
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*head)
+    }
+
+    /// What stands behind its length.
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::from(u16::from_le_bytes(self.array()?));
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
     }
 
     fn time(&mut self) -> Option<UnixMillis> {

@@ -3,8 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use crate::claims::{ClaimsError, Session};
 use crate::cookie::CredentialError;
+use crate::fields::Fields;
 use crate::jwe::JweError;
 use crate::time::UnixMillis;
 
@@ -35,6 +38,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// The canonical user id; empty where the verdict is a denial.
     pub user: Rc<str>,
+    /// What the lookup was asked for besides; empty where the verdict is a denial.
+    pub fields: Fields,
     /// When the database said so, by its own clock. Of two judgements the later one holds.
     pub as_of: UnixMillis,
     /// How long it may be used, by the proxy's clock.
@@ -79,6 +84,12 @@ impl Limits {
 }
 
 impl Judgement {
+    /// What the lookup says of the user besides the verdict.
+    #[must_use]
+    pub fn fields(&self) -> &Map<String, Value> {
+        &self.fields
+    }
+
     /// Whether the judgement says anything about this session.
     ///
     /// "Unknown user" does not apply to a token issued after it: a new sign-up behind a lagging replica works at once.

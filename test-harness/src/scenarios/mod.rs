@@ -2,6 +2,7 @@
 
 mod credentials;
 mod failures;
+mod fields;
 mod isolation;
 mod lookups;
 mod outages;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Scenario> {
     [
         credentials::SCENARIOS,
         failures::SCENARIOS,
+        fields::SCENARIOS,
         isolation::SCENARIOS,
         lookups::SCENARIOS,
         outages::SCENARIOS,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jwe_gate_contract::LookupSecret;
+use jwe_gate_contract::{LookupSecret, MAX_FIELDS, is_field_name};
 
 use super::environment::{Environment, number, secrets, switch, variable};
 use super::error::{ConfigError, Fault};
@@ -194,6 +194,7 @@ impl Reader<'_> {
             secret,
             realm: text("lookup.realm", raw.realm, "default")?,
             max_fresh: Duration::from_secs(max_fresh),
+            fields: fields(raw.fields)?,
             on_error: self.on_lookup_error(on_error),
         }))
     }
@@ -354,6 +355,21 @@ fn size(path: &str, raw: Option<Whole>, min: usize, max: usize, default: usize) 
     let out_of_bounds = || ConfigError::new(path, Fault::OutOfBounds { min: min as u64, max: max as u64 });
     let value = usize::try_from(value).map_err(|_| out_of_bounds())?;
     (min..=max).contains(&value).then_some(value).ok_or_else(out_of_bounds)
+}
+
+/// In order, so that the order in the configuration means nothing.
+fn fields(mut raw: Vec<String>) -> Checked<Vec<String>> {
+    for (index, name) in raw.iter().enumerate() {
+        let fault = match raw.iter().position(|other| other == name) {
+            _ if !is_field_name(name) => Fault::FieldName,
+            Some(first) if first < index => Fault::FieldTwice,
+            _ if index >= MAX_FIELDS => Fault::TooMany { max: MAX_FIELDS },
+            _ => continue,
+        };
+        return Err(ConfigError::new(format!("lookup.fields[{index}]"), fault));
+    }
+    raw.sort_unstable();
+    Ok(raw)
 }
 
 /// A bypass value is a password that every request may guess at.

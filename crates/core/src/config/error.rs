@@ -24,6 +24,10 @@ pub enum Fault {
     Empty,
     /// The variable that is referred to is not set.
     EnvironmentUnset,
+    /// Not usable as the name of a user's field.
+    FieldName,
+    /// The field is asked for already.
+    FieldTwice,
     /// Not usable as a header name (RFC 9110 section 5.1).
     HeaderName,
     /// A header that the gate or the proxy needs for itself.
@@ -54,6 +58,11 @@ pub enum Fault {
     },
     /// Neither `true` nor `false`.
     Switch,
+    /// The list is longer than this.
+    TooMany {
+        /// The most entries that are accepted.
+        max: usize,
+    },
     /// More than nginx takes as an argument.
     TooLong {
         /// The most bytes that are accepted.
@@ -81,6 +90,7 @@ impl fmt::Display for Fault {
             Self::Form(words) => words,
             Self::OutOfBounds { min, max } => return write!(f, "must be a whole number from {min} to {max}"),
             Self::ShortSecret { min } => return write!(f, "must have at least {min} bytes"),
+            Self::TooMany { max } => return write!(f, "is one more than the {max} that are accepted"),
             Self::TooLong { max } => return write!(f, "nginx takes a configuration of at most {max} bytes"),
             Self::Address => "must be `host:port` in nginx, which has no clusters",
             Self::CookieName => "is not a cookie name",
@@ -89,6 +99,8 @@ impl fmt::Display for Fault {
             Self::EnvironmentUnset => {
                 "the environment variable is not set (in Envoy: vm_config.environment_variables.host_env_keys)"
             }
+            Self::FieldName => "is not a field name: 1 to 63 letters, digits and `_`, no digit first",
+            Self::FieldTwice => "stands in the list already",
             Self::HeaderName => "is not a header name",
             Self::HeaderReserved => "is a header that the proxy or the gate needs for itself",
             Self::NoSecret => "no secret: set `secrets`, or one of AUTH_SECRET, NEXTAUTH_SECRET, JWT_SECRET",

@@ -92,6 +92,8 @@ pub struct LookupConfig {
     pub realm: String,
     /// The longest that a verdict is used without asking again.
     pub max_fresh: Duration,
+    /// The fields of users that are asked for besides, each once and in order.
+    pub fields: Vec<String>,
     /// What passes while it fails.
     pub on_error: OnLookupError,
 }

@@ -58,6 +58,8 @@ pub(super) struct RawLookup {
     pub(super) secret: Option<SecretRef>,
     pub(super) realm: Option<String>,
     pub(super) max_fresh_seconds: Option<Whole>,
+    #[serde(default)]
+    pub(super) fields: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

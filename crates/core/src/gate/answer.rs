@@ -9,6 +9,7 @@ use super::event::CalloutId;
 use super::failing::Ended;
 use super::waiting::{LookupKey, Waiter};
 use super::{Effects, Gate};
+use crate::fields::Fields;
 use crate::l1::Stored;
 use crate::metrics::{CalloutResult, Metric};
 use crate::policy::{LookupPolicy, tag_of};
@@ -221,9 +222,14 @@ fn is_answer_to(answer: &Answer, lookup: &LookupPolicy, key: &LookupKey, nonce: 
 
 /// What the answer says, by our clock; `None` when the service could not tell.
 fn judgement(now: UnixMillis, answer: &Answer, lookup: &LookupPolicy) -> Option<Judgement> {
-    let (verdict, user, as_of_ms, limits) = match &answer.outcome {
-        Outcome::Allow { user, as_of_ms, limits, .. } => (Verdict::Allow, user.as_str(), as_of_ms, limits),
-        Outcome::Deny { reason, as_of_ms, limits } => (Verdict::Deny(barred(*reason)), "", as_of_ms, limits),
+    let (verdict, user, fields, as_of_ms, limits) = match &answer.outcome {
+        Outcome::Allow { user, as_of_ms, limits, fields } => {
+            let fields = Fields::of_answer(fields, &lookup.fields)?;
+            (Verdict::Allow, user.as_str(), fields, as_of_ms, limits)
+        }
+        Outcome::Deny { reason, as_of_ms, limits } => {
+            (Verdict::Deny(barred(*reason)), "", Fields::default(), as_of_ms, limits)
+        }
         Outcome::Failed { .. } => return None,
     };
     let is_subject = answer.kind == jwe_gate_contract::Kind::Subject;
@@ -232,7 +238,7 @@ fn judgement(now: UnixMillis, answer: &Answer, lookup: &LookupPolicy) -> Option<
     }
     let as_of = UnixMillis(*as_of_ms);
     let limits = lookup.lifetime.limits(now, (tag_of(answer.kind, &answer.key), as_of), verdict, *limits);
-    Some(Judgement { verdict, user: Rc::from(user), as_of, limits })
+    Some(Judgement { verdict, user: Rc::from(user), fields, as_of, limits })
 }
 
 fn barred(reason: Reason) -> Barred {

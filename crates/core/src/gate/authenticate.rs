@@ -12,6 +12,7 @@ use super::waiting::{LookupKey, Waiter};
 use super::{Effects, Gate};
 use crate::claims::{self, Session};
 use crate::cookie::{self, Credential};
+use crate::fields::Fields;
 use crate::identity::Identity;
 use crate::l0::{Known, L0Key};
 use crate::metrics::Metric;
@@ -253,6 +254,7 @@ fn without_lookup(now: UnixMillis, session: &Session) -> Judgement {
     Judgement {
         verdict: Verdict::Allow,
         user: Rc::from(session.subject()),
+        fields: Fields::default(),
         as_of: now,
         limits: Limits { fresh_until: until, stale_until: until, hard_until: until },
     }

@@ -8,6 +8,7 @@ use super::event::{Effect, LogLevel};
 use super::{Effects, Gate};
 use crate::claims::Session;
 use crate::config::OnLookupError;
+use crate::fields::Fields;
 use crate::time::UnixMillis;
 use crate::verdict::{Denial, Judgement, Limits, Verdict};
 
@@ -64,6 +65,7 @@ impl Gate {
         let judgement = Judgement {
             verdict: Verdict::Allow,
             user: Rc::from(session.subject()),
+            fields: Fields::default(),
             as_of: UnixMillis(0),
             limits: Limits { fresh_until: now, stale_until: now, hard_until: now },
         };

@@ -80,7 +80,7 @@ impl Gate {
                     key: key.key.to_string(),
                     nonce: nonce.clone(),
                     issued_at_ms: self.waiting.issued_at(key).map(|issued_at| issued_at.0),
-                    fields: Vec::new(),
+                    fields: lookup.fields.clone(),
                 })
                 .collect(),
         };

@@ -1,5 +1,6 @@
 use super::*;
 use crate::claims::{Rules, check};
+use crate::fields::Fields;
 use crate::mac::MacKey;
 use crate::secret::Secret;
 use crate::verdict::{Barred, Limits, Verdict};
@@ -14,7 +15,7 @@ fn judged(subject: &str, hard_until: UnixMillis, verdict: Verdict) -> Rc<Known> 
     let payload = format!(r#"{{"sub":"{subject}","iat":1000,"exp":2000}}"#);
     let session = Rc::new(check(payload.as_bytes(), None, &Rules::default(), NOW).unwrap());
     let limits = Limits { fresh_until: hard_until, stale_until: hard_until, hard_until };
-    let judgement = Judgement { verdict, user: Rc::from(subject), as_of: NOW, limits };
+    let judgement = Judgement { verdict, user: Rc::from(subject), fields: Fields::default(), as_of: NOW, limits };
     let identity = Identity::new(subject, &MacKey::derive(&Secret::new("a"), b"log"));
     Rc::new(Known { session, judgement, identity: Some(Rc::new(identity)) })
 }

@@ -1,6 +1,7 @@
 use std::rc::Rc;
 
 use super::*;
+use crate::fields::Fields;
 use crate::mac::MacKey;
 use crate::record::{Generation, Realm};
 use crate::secret::Secret;
@@ -16,7 +17,7 @@ fn l1(realm: u8) -> L1 {
 fn judgement(verdict: Verdict, as_of: u64) -> Judgement {
     let until = UnixMillis(2000);
     let limits = Limits { fresh_until: until, stale_until: until, hard_until: until };
-    Judgement { verdict, user: Rc::from("u"), as_of: UnixMillis(as_of), limits }
+    Judgement { verdict, user: Rc::from("u"), fields: Fields::default(), as_of: UnixMillis(as_of), limits }
 }
 
 const UNKNOWN: Verdict = Verdict::Deny(Barred::UnknownUser);

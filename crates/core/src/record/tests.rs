@@ -8,9 +8,16 @@ fn codec(realm: u8, generation: u8, secrets: &[&str]) -> Codec {
 
 fn judgement() -> Judgement {
     let limits = Limits { fresh_until: UnixMillis(20), stale_until: UnixMillis(30), hard_until: UnixMillis(40) };
-    Judgement { verdict: Verdict::Allow, user: Rc::from("user-7"), as_of: UnixMillis(10), limits }
+    let fields = Fields::from_bytes(FIELDS.as_bytes()).unwrap();
+    Judgement { verdict: Verdict::Allow, user: Rc::from("user-7"), fields, as_of: UnixMillis(10), limits }
 }
 
+/// Of the record of that judgement.
+fn length() -> usize {
+    HEAD + "user-7".len() + 2 + FIELDS.len() + MAC
+}
+
+const FIELDS: &str = r#"{"role":"admin"}"#;
 const TAG: Tag = Tag([7; 16]);
 
 #[test]
@@ -46,7 +53,7 @@ fn a_record_of_another_realm_generation_or_key_is_none() {
 #[test]
 fn every_changed_bit_and_every_cut_makes_it_no_record() {
     let codec = codec(1, 1, &["a"]);
-    let length = HEAD + judgement().user.len() + MAC;
+    let length = length();
     let bytes = codec.encode(TAG, &judgement(), length).unwrap();
     for bit in 0..bytes.len() * 8 {
         let mut changed = bytes.clone();
@@ -61,7 +68,7 @@ fn every_changed_bit_and_every_cut_makes_it_no_record() {
 #[test]
 fn a_record_of_another_layout_is_none_even_under_a_good_mac() {
     let key = MacKey::derive(&Secret::new("a"), b"test");
-    let length = HEAD + judgement().user.len() + MAC;
+    let length = length();
     let mut bytes = codec(1, 1, &["a"]).encode(TAG, &judgement(), length).unwrap();
     for layout in (0..=255).filter(|layout| *layout != LAYOUT) {
         bytes[0] = layout;
@@ -73,17 +80,19 @@ fn a_record_of_another_layout_is_none_even_under_a_good_mac() {
 }
 
 #[test]
-fn an_id_that_does_not_fit_is_not_written() {
-    let judgement = Judgement { user: Rc::from("x".repeat(200)), ..judgement() };
-    assert!(codec(1, 1, &["a"]).encode(TAG, &judgement, HEAD + 200 + MAC).is_some());
-    assert!(codec(1, 1, &["a"]).encode(TAG, &judgement, HEAD + 199 + MAC).is_none());
+fn what_does_not_fit_is_not_written() {
+    assert!(codec(1, 1, &["a"]).encode(TAG, &judgement(), length()).is_some());
+    assert!(codec(1, 1, &["a"]).encode(TAG, &judgement(), length() - 1).is_none());
+    let judgement = Judgement { user: Rc::from("x".repeat(200)), fields: Fields::default(), ..judgement() };
+    assert!(codec(1, 1, &["a"]).encode(TAG, &judgement, HEAD + 200 + 2 + MAC).is_some());
+    assert!(codec(1, 1, &["a"]).encode(TAG, &judgement, HEAD + 199 + 2 + MAC).is_none());
 }
 
 #[test]
 fn the_layout_is_the_documented_one() {
     let bytes = codec(1, 2, &["a"]).encode(TAG, &judgement(), 128).unwrap();
-    assert_eq!(bytes[..2], [1, 1]);
-    assert_eq!(bytes[2..4], 100_u16.to_le_bytes());
+    assert_eq!(bytes[..2], [2, 1]);
+    assert_eq!(bytes[2..4], 118_u16.to_le_bytes());
     assert_eq!(bytes[4..20], [1; 16]);
     assert_eq!(bytes[20..28], [2; 8]);
     assert_eq!(bytes[28..44], [7; 16]);
@@ -91,5 +100,7 @@ fn the_layout_is_the_documented_one() {
     assert_eq!(bytes[68..76], 40_u64.to_le_bytes());
     assert_eq!(bytes[76..78], 6_u16.to_le_bytes());
     assert_eq!(&bytes[78..84], b"user-7");
-    assert_eq!(bytes[100..], [0; 28]);
+    assert_eq!(bytes[84..86], 16_u16.to_le_bytes());
+    assert_eq!(&bytes[86..102], FIELDS.as_bytes());
+    assert_eq!(bytes[118..], [0; 10]);
 }
