@@ -9,11 +9,13 @@
 #![forbid(unsafe_code)]
 
 mod field;
+mod key;
 mod mac;
 mod message;
 pub mod revocation;
 
 pub use field::{MAX_FIELD_BYTES, MAX_FIELDS, MAX_FIELDS_BYTES, is_field_name};
+pub use key::{NotAPublicKey, PublicKey};
 pub use mac::{LookupSecret, Message, WeakSecret};
 pub use message::{Answer, Cause, Kind, Limits, LookupAnswer, LookupQuestion, Outcome, Question, Reason};
 pub use revocation::{

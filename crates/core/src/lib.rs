@@ -11,6 +11,7 @@ pub mod fields;
 pub mod gate;
 pub mod identity;
 pub mod jwe;
+pub mod jws;
 pub mod l0;
 pub mod l1;
 pub mod leads;
