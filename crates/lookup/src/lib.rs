@@ -14,6 +14,7 @@ pub mod lookup;
 pub mod metrics;
 pub mod program;
 pub mod record;
+pub mod revocation;
 pub mod schema;
 pub mod service;
 pub mod settings;

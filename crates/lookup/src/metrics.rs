@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jwe_gate_contract::{Cause, Outcome};
-use metrics::{Counter, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::cache::CacheError;
+use crate::revocation::State;
 use crate::store::StoreError;
 
 /// The counters of one service.
@@ -55,6 +56,8 @@ pub enum Shed {
 /// Why a message was not answered at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
+    /// Whoever sent it may not.
+    Forbidden,
     /// Its body is no question.
     Malformed,
     /// It has more questions than one message may.
@@ -132,9 +135,34 @@ impl Metrics {
 
     /// So many questions are being worked on.
     pub fn working_on(&self, questions: usize) {
-        // Far below 2^52.
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
-        self.recorder.register_gauge(&key(WORKING_ON, &[]), &METADATA).set(questions as f64);
+        self.gauge(WORKING_ON).set(number(questions));
+    }
+
+    /// A revocation was asked for, and maybe refused.
+    pub fn revoked(&self, by: &'static str, refusal: Option<&'static str>) {
+        self.counter(REVOCATIONS, &[("by", by), ("result", refusal.unwrap_or("ok"))]).increment(1);
+    }
+
+    /// A proxy that follows revocations got an answer.
+    pub fn feed_answered(&self, is_snapshot: bool, is_empty: bool) {
+        let kind = match (is_snapshot, is_empty) {
+            (true, _) => "snapshot",
+            (false, true) => "nothing",
+            (false, false) => "news",
+        };
+        self.counter(FEED_ANSWERS, &[("kind", kind)]).increment(1);
+    }
+
+    /// What is revoked could not be read once.
+    pub fn feed_read_failed(&self, error: &StoreError) {
+        self.counter(FEED_ERRORS, &[("cause", error.as_str())]).increment(1);
+    }
+
+    /// So it stands with what is revoked.
+    pub fn following(&self, state: State) {
+        self.gauge(FEED_AGE).set(state.age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
+        self.gauge(IN_FORCE).set(number(state.in_force));
+        self.gauge(WAITING).set(number(state.waiting));
     }
 
     /// One database query for so many keys ended.
@@ -149,6 +177,10 @@ impl Metrics {
         self.recorder.register_counter(&key(name, labels), &METADATA)
     }
 
+    fn gauge(&self, name: &'static str) -> Gauge {
+        self.recorder.register_gauge(&key(name, &[]), &METADATA)
+    }
+
     fn histogram(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Histogram {
         self.recorder.register_histogram(&key(name, labels), &METADATA)
     }
@@ -157,8 +189,9 @@ impl Metrics {
         for (name, text) in DESCRIPTIONS {
             self.recorder.describe_counter(KeyName::from_const_str(name), None, (*text).into());
         }
-        let text = "Questions that are being worked on.";
-        self.recorder.describe_gauge(KeyName::from_const_str(WORKING_ON), None, text.into());
+        for (name, text) in GAUGES {
+            self.recorder.describe_gauge(KeyName::from_const_str(name), None, (*text).into());
+        }
         let text = "How long database queries took.";
         self.recorder.describe_histogram(KeyName::from_const_str(DATABASE_SECONDS), None, text.into());
     }
@@ -205,6 +238,7 @@ impl Shed {
 impl Rejection {
     fn as_str(self) -> &'static str {
         match self {
+            Self::Forbidden => "forbidden",
             Self::Malformed => "malformed",
             Self::TooMany => "too_many",
             Self::Unsigned => "unsigned",
@@ -216,6 +250,12 @@ impl Rejection {
 fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
     let labels = labels.iter().map(|(name, value)| Label::from_static_parts(name, value));
     Key::from_parts(name, labels.collect::<Vec<_>>())
+}
+
+/// Far below 2^52.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
+fn number(count: usize) -> f64 {
+    count as f64
 }
 
 static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
@@ -231,7 +271,20 @@ const REDIS_ERRORS: &str = "jwe_gate_lookup_redis_errors_total";
 const DATABASE_QUERIES: &str = "jwe_gate_lookup_database_queries_total";
 const DATABASE_KEYS: &str = "jwe_gate_lookup_database_keys_total";
 const DATABASE_SECONDS: &str = "jwe_gate_lookup_database_seconds";
+const REVOCATIONS: &str = "jwe_gate_lookup_revocations_total";
+const FEED_ANSWERS: &str = "jwe_gate_lookup_feed_answers_total";
+const FEED_ERRORS: &str = "jwe_gate_lookup_feed_errors_total";
+const FEED_AGE: &str = "jwe_gate_lookup_feed_age_seconds";
+const IN_FORCE: &str = "jwe_gate_lookup_revocations_in_force";
+const WAITING: &str = "jwe_gate_lookup_feed_waiting";
 const BUCKETS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+const GAUGES: &[(&str, &str)] = &[
+    (WORKING_ON, "Questions that are being worked on."),
+    (FEED_AGE, "How long ago revocations were last read from the database."),
+    (IN_FORCE, "Entries of the feed of revocations that are in force."),
+    (WAITING, "Proxies that wait for the next revocation."),
+];
 
 const DESCRIPTIONS: &[(&str, &str)] = &[
     (ANSWERS, "Questions answered, by what was found and where."),
@@ -243,4 +296,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     (DATABASE_KEYS, "Keys that the database was asked for, by kind."),
     (REDIS_ERRORS, "Times that Redis was of no use, by cause; skipped means left alone after a failure."),
     (DATABASE_QUERIES, "Database queries, by kind of key and result."),
+    (REVOCATIONS, "Revocations asked for, by whom, and what came of it."),
+    (FEED_ANSWERS, "Answers to proxies that follow revocations: a snapshot's first page, news, or nothing new."),
+    (FEED_ERRORS, "Times that revocations could not be read from the database, by cause."),
 ];

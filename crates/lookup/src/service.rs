@@ -7,11 +7,13 @@ use tokio::net::TcpListener;
 
 use crate::cache::{MemoryCache, RedisCache, SharedCache};
 use crate::clock::Clock;
-use crate::http::{Readiness, Service, router};
+use crate::http::{Readiness, Revoking, Service, router};
 use crate::key::Namespace;
 use crate::lookup::{Load, Lookup, Parts};
 use crate::metrics::Metrics;
-use crate::settings::{Settings, Users};
+use crate::revocation::{self, Revocations};
+use crate::settings::{RevocationSettings, Settings, Users};
+use crate::store::journal::{Journal, PostgresJournal, SqliteJournal};
 use crate::store::{PostgresStore, SqliteStore, StoreError, UserStore};
 
 /// Opens what the settings name. Servers need not be up yet; a file must be writable.
@@ -20,6 +22,10 @@ use crate::store::{PostgresStore, SqliteStore, StoreError, UserStore};
 /// When the `SQLite` file cannot be used.
 pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
     let (clock, metrics) = (Clock::default(), Arc::new(Metrics::new()));
+    let revoking = match &settings.revocations {
+        Some(how) => Some(revoking(&settings, how, &metrics, &clock).await?),
+        None => None,
+    };
     let (users, sessions) = (settings.schema.user_label(), settings.schema.session_label());
     let namespace = Namespace::new(&settings.prefix, &settings.realm, &users, &sessions);
     let shared = settings.redis.map(|redis| -> Arc<dyn SharedCache> {
@@ -40,7 +46,29 @@ pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
         lookup: Lookup::new(parts),
         metrics,
         readiness: Readiness::default(),
+        revoking,
     })
+}
+
+async fn revoking(
+    settings: &Settings,
+    how: &RevocationSettings,
+    metrics: &Arc<Metrics>,
+    clock: &Clock,
+) -> Result<Revoking, StoreError> {
+    let journal: Arc<dyn Journal> = match &settings.users {
+        Users::Embedded { path, .. } => Arc::new(SqliteJournal::open(path, &settings.realm).await?),
+        Users::Postgres(it) => Arc::new(PostgresJournal::new(it.server.clone(), &settings.realm, it.timeout)),
+    };
+    let revocations = Revocations::new(revocation::Parts {
+        journal,
+        secret: settings.secret.clone(),
+        realm: settings.realm.as_str().into(),
+        rules: how.rules,
+        metrics: Arc::clone(metrics),
+        clock: clock.clone(),
+    });
+    Ok(Revoking { revocations, admin: how.admin.clone() })
 }
 
 async fn embedded(path: &std::path::Path, seeds: &[String]) -> Result<SqliteStore, StoreError> {
@@ -61,9 +89,15 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let preparing = tokio::spawn(become_ready(service.lookup.clone(), service.readiness.clone()));
+    let revocations = service.revoking.as_ref().map(|revoking| revoking.revocations.clone());
+    let following = revocations.clone().map(|revocations| tokio::spawn(revocations.run()));
     let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
     let shutdown = async move {
         shutdown.await;
+        // Those who wait for news would keep us from ending.
+        if let Some(revocations) = revocations {
+            revocations.stop();
+        }
         // Nobody listens any more when serving failed.
         let _ = stop.send(());
     };
@@ -79,6 +113,9 @@ pub async fn serve(
         () = drained_too_long => Ok(()),
     };
     preparing.abort();
+    if let Some(following) = following {
+        following.abort();
+    }
     result
 }
 

@@ -39,11 +39,11 @@ impl Bounds {
 
     /// The same, and it ends a session with these times whatever the clocks say: the one that was shown.
     #[must_use]
-    pub fn and_session(self, auth_time_ms: Option<u64>, issued_at_ms: Option<u64>, delay: Duration) -> Self {
-        let after = |time: Option<u64>| time.map_or(0, |time| time.saturating_add(1));
+    pub fn and_session(self, auth_time_ms: Option<u64>, issued_at_ms: u64, delay: Duration) -> Self {
+        let signed_in = auth_time_ms.filter(|signed_in| *signed_in <= issued_at_ms);
         self.or_later(Self {
-            signed_in_before_ms: after(auth_time_ms),
-            issued_before_ms: after(issued_at_ms).saturating_add(milliseconds(delay)),
+            signed_in_before_ms: signed_in.map_or(0, |signed_in| signed_in.saturating_add(1)),
+            issued_before_ms: issued_at_ms.saturating_add(1).saturating_add(milliseconds(delay)),
         })
     }
 
@@ -138,12 +138,14 @@ mod tests {
     fn the_session_that_was_shown_has_ended_even_if_the_app_is_an_hour_ahead() {
         let (signed_in, issued) = (claim(NOW, 3_600_000), claim(NOW + 900, 3_600_000));
         assert!(!revoked_now().end(signed_in, issued));
-        let bounds = revoked_now().and_session(signed_in, issued, DELAY);
+        let bounds = revoked_now().and_session(signed_in, issued.unwrap(), DELAY);
         assert!(bounds.end(signed_in, issued));
         assert!(bounds.end(None, issued));
         assert!(bounds.end(None, claim(NOW + 2_000, 3_600_000)));
         // And no less than it would without.
-        assert_eq!(revoked_now().and_session(Some(1), Some(1), DELAY), revoked_now());
+        assert_eq!(revoked_now().and_session(Some(1), 1, DELAY), revoked_now());
+        // Nor does a time that cannot be lock anybody out.
+        assert_eq!(revoked_now().and_session(Some(u64::MAX), 1, DELAY), revoked_now());
     }
 
     #[test]

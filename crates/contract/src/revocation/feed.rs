@@ -64,7 +64,8 @@ pub struct FeedAnswer {
     pub nonce: String,
     /// For the next question.
     pub epoch: String,
-    /// Whether this begins a snapshot: what is known from elsewhere no longer counts, once the snapshot is complete.
+    /// Whether this begins a snapshot. Its other pages are read on from here like any news, and the first that is
+    /// complete completes it.
     pub snapshot: bool,
     /// The number up to which nothing is missing; the next question's `after`.
     pub upto: u64,

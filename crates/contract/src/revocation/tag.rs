@@ -30,6 +30,16 @@ impl LookupSecret {
             TagKind::Session => b"jwe-gate/1 session tag\n",
             TagKind::Subject => b"jwe-gate/1 subject tag\n",
         };
+        self.digest(label, realm, text)
+    }
+
+    /// The epoch that a feed whose numbers come from `origin` has under this secret.
+    #[must_use]
+    pub fn epoch(&self, realm: &str, origin: &str) -> String {
+        hex(self.digest(b"jwe-gate/1 epoch\n", realm, origin).as_bytes())
+    }
+
+    fn digest(&self, label: &[u8], realm: &str, text: &str) -> Tag {
         // The length keeps realm and text apart.
         let length = u64::try_from(realm.len()).unwrap_or(u64::MAX).to_be_bytes();
         let mac = self.mac(label, &length).chain_update(realm).chain_update(text).finalize().into_bytes();
@@ -104,6 +114,15 @@ mod tests {
         ] {
             assert_ne!(one, other);
         }
+    }
+
+    #[test]
+    fn the_epoch_changes_with_the_origin_and_with_the_secret() {
+        let (one, other) =
+            (LookupSecret::new("0123456789abcdef").unwrap(), LookupSecret::new("fedcba9876543210").unwrap());
+        assert_eq!(one.epoch("a", "x"), one.epoch("a", "x"));
+        assert_ne!(one.epoch("a", "x"), one.epoch("a", "y"));
+        assert_ne!(one.epoch("a", "x"), other.epoch("a", "x"));
     }
 
     #[test]

@@ -101,6 +101,7 @@ fn patience(deadline_ms: u64) -> Duration {
 
 fn status(rejection: Rejection) -> StatusCode {
     match rejection {
+        Rejection::Forbidden => StatusCode::FORBIDDEN,
         Rejection::Malformed | Rejection::TooMany | Rejection::Version => StatusCode::BAD_REQUEST,
         Rejection::Unsigned => StatusCode::UNAUTHORIZED,
     }

@@ -1,7 +1,8 @@
-//! The service's HTTP side: one question to ask, and three pages for those who run it.
+//! The service's HTTP side: lookups, revocations, and three pages for those who run it.
 
 mod lookup;
 mod pages;
+mod revocations;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +11,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use jwe_gate_contract::{LOOKUP_PATH, LookupSecret, MAX_BODY_BYTES};
 use tower_http::timeout::TimeoutLayer;
+
+pub use revocations::{AdminToken, Revoking};
 
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
@@ -26,6 +29,8 @@ pub struct Service {
     pub realm: Arc<str>,
     /// Answers.
     pub lookup: Lookup,
+    /// Ends sessions early, if it is to.
+    pub revoking: Option<Revoking>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Whether the service can answer from the database.
@@ -53,6 +58,8 @@ impl Readiness {
 pub fn router(service: Service) -> Router {
     Router::new()
         .route(LOOKUP_PATH, post(lookup::lookup))
+        .route(revocations::PATH, get(revocations::feed).post(revocations::revoke))
+        .route(revocations::SESSIONS_PATH, delete(revocations::end_sessions))
         .route("/livez", get(pages::live))
         .route("/readyz", get(pages::ready))
         .route("/metrics", get(pages::metrics))

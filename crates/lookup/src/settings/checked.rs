@@ -9,7 +9,7 @@ use std::time::Duration;
 use jwe_gate_contract::LookupSecret;
 use tracing::Level;
 
-use super::{Flags, PostgresSettings, Problem, RedisSettings, SettingsError, Variables};
+use super::{Flags, PostgresSettings, Problem, RedisSettings, RevocationSettings, SettingsError, Variables};
 use crate::record::Freshness;
 use crate::schema::{Preset, Schema};
 
@@ -33,6 +33,8 @@ pub struct Settings {
     pub freshness: Freshness,
     /// Questions that are worked on at once, at most.
     pub questions: usize,
+    /// How sessions are ended early, if they are to be.
+    pub revocations: Option<RevocationSettings>,
     /// How much is logged.
     pub log: LogLevel,
 }
@@ -70,6 +72,7 @@ impl Settings {
             prefix: prefix(&reader)?,
             freshness: freshness(&reader)?,
             questions: questions(&reader)?,
+            revocations: RevocationSettings::read(&reader)?,
             log: log(&reader)?,
             users: users(flags, &reader)?,
         })

@@ -50,5 +50,11 @@ Variables:
   NEGATIVE_CACHE_TTL       seconds that an unknown one is [default: 10]
   CACHE_STALE_SECONDS      used that much longer while being asked again [default: 60]
   CACHE_HARD_SECONDS       used that much longer while asking fails [default: 3600]
+  REVOCATIONS              true: sessions can be ended early; needs two tables, see docs/OPERATIONS.md [default: false]
+  REVOCATION_ADMIN_TOKEN   what administrators show to end sessions, at least 32 bytes
+  REVOCATION_DELAY         milliseconds in which every proxy has heard of a revocation [default: 2000]
+  REVOCATION_SKEW          milliseconds that the app's clock and the database's may be apart [default: 5000]
+  REVOCATION_POLL          milliseconds between readings that nobody asked for [default: 200]
+  MAX_SESSION_AGE          seconds that the longest session lasts on any proxy [default: 2592000]
   MAX_QUESTIONS            worked on at once; those beyond fail at once [default: 20000]
   LOG                      error, warn, info or debug [default: info]";

@@ -9,12 +9,14 @@ mod error;
 mod flags;
 mod postgres;
 mod redis;
+mod revocations;
 
 pub use checked::{LogLevel, Settings, Users};
 pub use error::{Problem, SettingsError};
 pub use flags::Flags;
 pub use postgres::PostgresSettings;
 pub use redis::RedisSettings;
+pub use revocations::RevocationSettings;
 
 /// Environment variables, by name.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod ids;
+pub mod journal;
 mod loan;
 mod postgres;
 mod sqlite;

@@ -69,7 +69,7 @@ impl PostgresPool {
     }
 
     /// At most `size` connections.
-    fn open(self, size: u32, timeout: Duration) -> PgPool {
+    pub(super) fn open(self, size: u32, timeout: Duration) -> PgPool {
         PgPoolOptions::new().max_connections(size).acquire_timeout(timeout).connect_lazy_with(self.options)
     }
 }

@@ -12,6 +12,7 @@ mod process;
 mod redis;
 mod redis_topologies;
 mod replicas;
+mod revocations;
 mod schemas;
 mod settings;
 mod shedding;

@@ -127,6 +127,7 @@ async fn the_service_lives_without_postgres_and_is_ready_once_it_has_seen_the_ta
         lookup: Lookup::new(parts),
         metrics,
         readiness: Readiness::default(),
+        revoking: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -159,6 +159,7 @@ impl World {
             lookup: lookup.clone(),
             metrics: metrics.clone(),
             readiness: Readiness::default(),
+            revoking: None,
         };
         Self { router: router(service), clock, metrics, deadline_ms: 20_000, lookup }
     }

@@ -1,0 +1,239 @@
+//! Revocations in Postgres.
+//!
+//! Writers and readers have connections of their own: a burst of lookups does not keep a sign-out waiting.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jwe_gate_contract::Bounds;
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgListener, PgPool, PgRow};
+use tokio::sync::Notify;
+
+use super::{Journal, Named, NewRow, Page, Place, Row, Written, signed};
+use crate::store::loan::Loan;
+use crate::store::{PostgresPool, StoreError, milliseconds};
+
+/// Revocations in Postgres.
+pub struct PostgresJournal {
+    pool: PgPool,
+    realm: String,
+    timeout: Duration,
+    /// The server lets us ask which server it is.
+    says_which: AtomicBool,
+}
+
+impl PostgresJournal {
+    /// The journal of `realm`, where each call takes at most `timeout`.
+    #[must_use]
+    pub fn new(server: PostgresPool, realm: &str, timeout: Duration) -> Self {
+        let pool = server.open(CONNECTIONS, timeout);
+        Self { pool, realm: realm.to_owned(), timeout, says_which: AtomicBool::new(true) }
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        tokio::time::timeout(self.timeout, work).await.unwrap_or(Err(StoreError::TimedOut))
+    }
+
+    async fn loan(&self) -> Result<Loan, StoreError> {
+        Loan::take(&self.pool, self.timeout.saturating_mul(TO_RECOVER)).await
+    }
+
+    async fn make_tables(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let exist: bool = sqlx::query_scalar(TABLES_EXIST).fetch_one(&mut *connection).await?;
+        if !exist {
+            sqlx::raw_sql(TABLES).execute(&mut *connection).await?;
+        }
+        let epoch = uuid::Uuid::new_v4().to_string();
+        sqlx::query(FIRST_ROW).bind(&self.realm).bind(epoch).execute(connection).await?;
+        Ok(())
+    }
+
+    async fn try_write(&self, row: &NewRow) -> Result<Option<Written>, StoreError> {
+        let query = sqlx::query(WRITE).bind(&self.realm).bind(&row.request_id);
+        let query = query.bind(row.named.kind()).bind(row.named.name()).bind(row.by.as_str());
+        let (from_now, at_least) = (row.from_now, row.at_least);
+        let query = query.bind(signed(from_now.signed_in_before_ms)).bind(signed(from_now.issued_before_ms));
+        let query = query.bind(signed(at_least.signed_in_before_ms)).bind(signed(at_least.issued_before_ms));
+        let query = query.bind(signed(row.keep_ms));
+        let found = self.loan().await?.run(async |connection| query.fetch_optional(connection).await).await?;
+        let Some(found) = found else { return Ok(None) };
+        let (seq, at_ms) = (found.try_get(0)?, found.try_get(1)?);
+        Ok(Some(Written::from_columns(seq, at_ms, found.try_get(2)?, found.try_get(3)?)))
+    }
+
+    async fn write_or_prepare(&self, row: &NewRow) -> Result<Written, StoreError> {
+        for _ in 0..TRIES {
+            match self.try_write(row).await {
+                Ok(Some(written)) => return Ok(written),
+                // The tables were emptied, or dropped.
+                Ok(None) => self.make().await?,
+                Err(error) if error.tells_of_changed_tables() => self.make().await?,
+                Err(error) if tells_of_another_writer(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::TimedOut)
+    }
+
+    async fn make(&self) -> Result<(), StoreError> {
+        for _ in 0..TRIES {
+            let made = self.loan().await?.run(async |connection| self.make_tables(connection).await).await;
+            match made {
+                // Two services that make the same table at once: one of them fails.
+                Err(error) if tells_of_another_writer(&error) => {}
+                made => return made,
+            }
+        }
+        Err(StoreError::TimedOut)
+    }
+
+    /// Which server this is, and how often it has been taken back to an earlier state or replaced by a copy that may
+    /// have been behind. Some providers do not let clients ask; there, only `jwe_gate_feed.epoch` tells.
+    async fn incarnation(&self, connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+        if !self.says_which.load(Ordering::Relaxed) {
+            return Ok(String::new());
+        }
+        match sqlx::query_scalar(INCARNATION).fetch_one(connection).await {
+            Err(sqlx::Error::Database(_)) => {
+                self.says_which.store(false, Ordering::Relaxed);
+                tracing::warn!("the database does not tell its timeline: see to jwe_gate_feed.epoch after a failover");
+                Ok(String::new())
+            }
+            found => found,
+        }
+    }
+
+    async fn read_page(&self, after: u64, limit: u32) -> Result<Page, StoreError> {
+        let (incarnation, rows) = self
+            .loan()
+            .await?
+            .run(async |connection| -> Result<_, StoreError> {
+                let incarnation = self.incarnation(connection).await?;
+                let query = sqlx::query(READ).bind(&self.realm).bind(signed(after)).bind(i64::from(limit));
+                Ok((incarnation, query.fetch_all(connection).await?))
+            })
+            .await?;
+        let first = rows.first().ok_or(StoreError::Unreachable)?;
+        let epoch: String = first.try_get(0)?;
+        Ok(Page {
+            origin: format!("{epoch} {incarnation}"),
+            head: milliseconds(first.try_get(1)?),
+            now_ms: milliseconds(first.try_get(2)?),
+            rows: rows.iter().filter_map(|found| row(found).transpose()).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+#[async_trait]
+impl Journal for PostgresJournal {
+    async fn prepare(&self) -> Result<(), StoreError> {
+        self.in_time(self.make()).await
+    }
+
+    async fn write(&self, row: &NewRow) -> Result<Written, StoreError> {
+        self.in_time(self.write_or_prepare(row)).await
+    }
+
+    async fn read(&self, after: u64, limit: u32) -> Result<Page, StoreError> {
+        self.in_time(self.read_page(after, limit)).await
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        let query = sqlx::query(PRUNE).bind(&self.realm);
+        let work = async { self.loan().await?.run(async |connection| query.execute(connection).await).await };
+        Ok(self.in_time(work).await?.rows_affected())
+    }
+
+    async fn listen(&self, bell: &Notify) -> StoreError {
+        let listening = async {
+            let mut connection = PgListener::connect_with(&self.pool).await?;
+            connection.listen(CHANNEL).await?;
+            // What was written before is not told.
+            bell.notify_one();
+            // Nothing comes after the connection was lost.
+            while connection.try_recv().await?.is_some() {
+                bell.notify_one();
+            }
+            Err::<(), sqlx::Error>(sqlx::Error::PoolClosed)
+        };
+        listening.await.err().map_or(StoreError::Unreachable, StoreError::from)
+    }
+}
+
+/// Two writers met, and one of them is to try again: with the same request id, by making the same table, or where
+/// transactions are by default stricter than this needs.
+fn tells_of_another_writer(error: &StoreError) -> bool {
+    let codes = ["23505", "40001", "40P01", "42P07", "42710", "XX000"];
+    matches!(error, StoreError::Refused { sqlstate } if codes.contains(&sqlstate.as_str()))
+}
+
+/// The row, unless there is the clock alone.
+fn row(found: &PgRow) -> Result<Option<Row>, sqlx::Error> {
+    let (Some(seq), Some(kind)) = (found.try_get::<Option<i64>, _>(3)?, found.try_get::<Option<String>, _>(4)?) else {
+        return Ok(None);
+    };
+    let number = |index: usize| found.try_get::<i64, _>(index).map(milliseconds);
+    let named = Named::from_columns(&kind, found.try_get(5)?).ok_or(sqlx::Error::RowNotFound)?;
+    let bounds = Bounds { signed_in_before_ms: number(7)?, issued_before_ms: number(8)? };
+    let place = Place { seq: milliseconds(seq), at_ms: number(6)? };
+    Ok(Some(Row { place, until_ms: number(9)?, named, bounds }))
+}
+
+/// One reads, two write, one listens.
+const CONNECTIONS: u32 = 4;
+
+/// So many times as long as a query may take, a connection is waited for whose query was given up.
+const TO_RECOVER: u32 = 20;
+
+const TRIES: usize = 10;
+const CHANNEL: &str = "jwe_gate_revocations";
+const TABLES: &str = include_str!("../../../sql/revocations.sql");
+const TABLES_EXIST: &str =
+    "SELECT to_regclass('jwe_gate_feed') IS NOT NULL AND to_regclass('jwe_gate_revocations') IS NOT NULL";
+const FIRST_ROW: &str = "INSERT INTO jwe_gate_feed (realm, epoch, seq) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
+
+/// The time is taken when the row's lock is held, so that it is not before that of the number before. A database that is
+/// set to acknowledge before it has written waits for this one, and tells the others when it has.
+const WRITE: &str = "\
+WITH given AS (
+    SELECT seq, at_ms, kind, name FROM jwe_gate_revocations WHERE realm = $1 AND request_id = $2
+), numbered AS (
+    UPDATE jwe_gate_feed SET seq = seq + 1 WHERE realm = $1 AND NOT EXISTS (SELECT FROM given)
+    RETURNING seq, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS at_ms
+), written AS (
+    INSERT INTO jwe_gate_revocations (realm, seq, request_id, kind, name, revoked_by,
+        at_ms, signed_in_before_ms, issued_before_ms, until_ms)
+    SELECT $1, seq, $2, $3, $4, $5,
+        at_ms, greatest(at_ms + $6, $8), greatest(at_ms + $7, $9), greatest(at_ms + $7, $9) + $10
+    FROM numbered RETURNING seq, at_ms
+)
+SELECT seq, at_ms, true, true, pg_notify('jwe_gate_revocations', '')::text,
+    set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+        ELSE current_setting('synchronous_commit') END, true)
+FROM written
+UNION ALL
+SELECT seq, at_ms, false, kind = $3 AND name = $4, NULL, NULL FROM given";
+
+/// Rows of (epoch, head, clock, then the columns of a revocation), at least one if the realm has a row.
+const READ: &str = "\
+SELECT f.epoch, f.seq, clock.now_ms, r.seq, r.kind, r.name, r.at_ms, r.signed_in_before_ms, r.issued_before_ms, r.until_ms
+FROM jwe_gate_feed f
+CROSS JOIN (SELECT floor(extract(epoch FROM now()) * 1000)::bigint AS now_ms) clock
+LEFT JOIN LATERAL (
+    SELECT * FROM jwe_gate_revocations WHERE realm = f.realm AND seq > $2 AND until_ms > clock.now_ms
+    ORDER BY seq LIMIT $3
+) r ON true
+WHERE f.realm = $1 ORDER BY r.seq";
+
+const PRUNE: &str = "\
+DELETE FROM jwe_gate_revocations
+WHERE realm = $1 AND until_ms <= floor(extract(epoch FROM now()) * 1000)::bigint";
+
+/// The server's own identifier, and the timeline, which a restore to an earlier moment and a promoted copy begin anew.
+const INCARNATION: &str = "\
+SELECT CASE WHEN pg_is_in_recovery() THEN 'copy' ELSE
+    (SELECT system_identifier::text FROM pg_control_system()) || ' ' ||
+    left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+END";
