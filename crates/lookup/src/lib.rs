@@ -16,6 +16,7 @@ pub mod program;
 pub mod record;
 pub mod revocation;
 pub mod schema;
+pub mod selection;
 pub mod service;
 pub mod settings;
 pub mod store;

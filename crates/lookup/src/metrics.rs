@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 
 use crate::cache::CacheError;
 use crate::revocation::State;
-use crate::store::StoreError;
+use crate::store::{StoreError, Unfit};
 
 /// The counters of one service.
 pub struct Metrics {
@@ -131,6 +131,11 @@ impl Metrics {
     /// One question was given up.
     pub fn shed(&self, reason: Shed) {
         self.counter(SHED, &[("reason", reason.as_str())]).increment(1);
+    }
+
+    /// One user could not be answered for.
+    pub fn unfit(&self, unfit: &Unfit) {
+        self.counter(UNFIT, &[("reason", unfit.as_str())]).increment(1);
     }
 
     /// So many questions are being worked on.
@@ -265,6 +270,7 @@ const REJECTED: &str = "jwe_gate_lookup_rejected_messages_total";
 const JOINED: &str = "jwe_gate_lookup_joined_questions_total";
 const CLAIMS: &str = "jwe_gate_lookup_claims_total";
 const SHED: &str = "jwe_gate_lookup_shed_questions_total";
+const UNFIT: &str = "jwe_gate_lookup_unfit_users_total";
 const WORKING_ON: &str = "jwe_gate_lookup_questions_under_way";
 const MESSAGES: &str = "jwe_gate_lookup_messages_total";
 const REDIS_ERRORS: &str = "jwe_gate_lookup_redis_errors_total";
@@ -292,6 +298,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     (JOINED, "Questions that joined a lookup under way."),
     (CLAIMS, "Lookups claimed among services that share a Redis: won, waited for, or waited for in vain."),
     (SHED, "Questions given up without asking the database, by reason."),
+    (UNFIT, "Users who were not answered for, as what the database says of them does not fit, by reason."),
     (MESSAGES, "Messages answered; each holds one question or more."),
     (DATABASE_KEYS, "Keys that the database was asked for, by kind."),
     (REDIS_ERRORS, "Times that Redis was of no use, by cause; skipped means left alone after a failure."),

@@ -3,7 +3,6 @@
 //! Two orders matter. In time: a record with an older `as_of` never replaces a newer one, and of two with the same
 //! `as_of` the denial stays. In age: what an answer may promise is what *remains* of the limits.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::whole_ms;
 use crate::key::RecordKey;
+use crate::store::UserFields;
 
 /// A verdict of the database. The limits count from when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub enum Verdict {
     Allow {
         /// The id.
         user: String,
+        /// All fields that are served.
+        #[serde(default, skip_serializing_if = "UserFields::is_empty")]
+        fields: UserFields,
     },
     /// Must not pass.
     Deny {
@@ -126,7 +129,9 @@ impl Held {
     fn outcome_within(&self, limits: Limits) -> Outcome {
         let as_of_ms = self.record.as_of_ms;
         match &self.record.verdict {
-            Verdict::Allow { user } => Outcome::Allow { user: user.clone(), as_of_ms, limits, fields: BTreeMap::new() },
+            Verdict::Allow { user, fields } => {
+                Outcome::Allow { user: user.clone(), as_of_ms, limits, fields: fields.clone() }
+            }
             Verdict::Deny { reason } => Outcome::Deny { reason: *reason, as_of_ms, limits },
         }
     }
@@ -192,7 +197,11 @@ mod tests {
     };
 
     fn allow(as_of_ms: u64) -> Record {
-        Record { verdict: Verdict::Allow { user: "7".into() }, as_of_ms, limits: FRESHNESS.of_known(None) }
+        Record {
+            verdict: Verdict::Allow { user: "7".into(), fields: UserFields::new() },
+            as_of_ms,
+            limits: FRESHNESS.of_known(None),
+        }
     }
 
     fn deny(as_of_ms: u64) -> Record {

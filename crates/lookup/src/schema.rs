@@ -1,7 +1,10 @@
-//! Which tables hold the users and their sessions: four presets, or a table and field of one's own.
+//! Which tables hold the users and their sessions: four presets, or a table and field of one's own; and what is read of
+//! users.
 
 use std::fmt;
 use std::str::FromStr;
+
+use crate::selection::Selection;
 
 /// Where users and database sessions are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub struct Schema {
     pub user_id: Identifier,
     /// Where database sessions are found. The service goes without when the table is absent.
     pub sessions: SessionTable,
+    /// What is read of a user besides the id.
+    pub selection: Selection,
 }
 
 /// Where database sessions are found.
@@ -79,6 +84,7 @@ impl Preset {
                 user: Identifier::known("userId"),
                 expires: Identifier::known(expires),
             },
+            selection: Selection::default(),
         }
     }
 }
@@ -98,16 +104,17 @@ impl FromStr for Preset {
 }
 
 impl Schema {
-    /// The table and column of users, for names of records.
+    /// The table and column of users.
     #[must_use]
     pub fn user_label(&self) -> String {
         format!("{}.{}", self.users, self.user_id)
     }
 
-    /// The table and column of sessions, for names of records.
+    /// What records of users are of, and those of sessions, as parts of their names.
     #[must_use]
-    pub fn session_label(&self) -> String {
-        format!("{}.{}", self.sessions.table, self.sessions.token)
+    pub fn record_labels(&self) -> (String, String) {
+        let (sessions, mark) = (&self.sessions, self.selection.mark());
+        (self.user_label() + &mark, format!("{}.{}{mark}", sessions.table, sessions.token))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Puts the parts together and serves them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::key::Namespace;
 use crate::lookup::{Load, Lookup, Parts};
 use crate::metrics::Metrics;
 use crate::revocation::{self, Revocations};
+use crate::selection::Selection;
 use crate::settings::{RevocationSettings, Settings, Users};
 use crate::store::journal::{Journal, PostgresJournal, SqliteJournal};
 use crate::store::{PostgresStore, SqliteStore, StoreError, UserStore};
@@ -19,14 +21,14 @@ use crate::store::{PostgresStore, SqliteStore, StoreError, UserStore};
 /// Opens what the settings name. Servers need not be up yet; a file must be writable.
 ///
 /// # Errors
-/// When the `SQLite` file cannot be used.
+/// When the `SQLite` file cannot be used, or does not have what is to be read of users.
 pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
     let (clock, metrics) = (Clock::default(), Arc::new(Metrics::new()));
     let revoking = match &settings.revocations {
         Some(how) => Some(revoking(&settings, how, &metrics, &clock).await?),
         None => None,
     };
-    let (users, sessions) = (settings.schema.user_label(), settings.schema.session_label());
+    let (users, sessions) = settings.schema.record_labels();
     let namespace = Namespace::new(&settings.prefix, &settings.realm, &users, &sessions);
     let shared = settings.redis.map(|redis| -> Arc<dyn SharedCache> {
         let claim = settings.users.timeout().saturating_add(AFTER_A_QUERY);
@@ -34,7 +36,7 @@ pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
     });
     let load = Load { questions: settings.questions, queries: settings.users.queries() };
     let store: Arc<dyn UserStore> = match settings.users {
-        Users::Embedded { path, seeds } => Arc::new(embedded(&path, &seeds).await?),
+        Users::Embedded { path, seeds } => Arc::new(embedded(&path, &seeds, settings.schema.selection).await?),
         Users::Postgres(it) => Arc::new(PostgresStore::new(it.server, it.size, settings.schema, it.timeout)),
     };
     let memory = MemoryCache::new(MEMORY_RECORDS);
@@ -71,8 +73,10 @@ async fn revoking(
     Ok(Revoking { revocations, admin: how.admin.clone() })
 }
 
-async fn embedded(path: &std::path::Path, seeds: &[String]) -> Result<SqliteStore, StoreError> {
-    let store = SqliteStore::open(path).await?;
+async fn embedded(path: &Path, seeds: &[String], selection: Selection) -> Result<SqliteStore, StoreError> {
+    let store = SqliteStore::open(path).await?.selecting(selection);
+    // A file is there at once, so that what does not fit it is told at once.
+    store.prepare().await?;
     for seed in seeds {
         store.add_user(seed).await?;
     }

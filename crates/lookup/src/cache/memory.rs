@@ -89,6 +89,7 @@ mod tests {
 
     use super::*;
     use crate::record::{Record, Verdict};
+    use crate::store::UserFields;
 
     const DENY: Verdict = Verdict::Deny { reason: Reason::UnknownUser };
 
@@ -98,7 +99,7 @@ mod tests {
     }
 
     fn allow(user: &str) -> Verdict {
-        Verdict::Allow { user: user.into() }
+        Verdict::Allow { user: user.into(), fields: UserFields::new() }
     }
 
     fn key(user: &str) -> RecordKey {

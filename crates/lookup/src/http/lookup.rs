@@ -63,6 +63,7 @@ impl Service {
             kind: question.kind,
             key: question.key.clone(),
             issued_at_ms: question.issued_at_ms,
+            fields: question.fields.clone(),
         });
         let outcomes = self.lookup.answer(wanted.collect(), patience).await;
         let mut answers: Vec<_> = served.into_iter().zip(outcomes).map(|(it, outcome)| answer(it, outcome)).collect();
@@ -74,9 +75,9 @@ impl Service {
         answers
     }
 
-    /// One realm, and no user fields.
+    /// One realm.
     fn serves(&self, question: &Question) -> bool {
-        *question.realm == *self.realm && question.fields.is_empty()
+        *question.realm == *self.realm
     }
 }
 

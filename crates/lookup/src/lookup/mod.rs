@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::batch::Batches;
 use crate::cache::{MemoryCache, SharedCache, Ticket};
-use crate::clock::Clock;
+use crate::clock::{Clock, Seldom};
 use crate::flight::{Flight, Flights, Seat};
 use crate::key::RecordKey;
 use crate::metrics::{Layer, Metrics, Shed};
@@ -69,6 +69,8 @@ pub struct Wanted {
     pub key: String,
     /// When the token was issued, if that is known.
     pub issued_at_ms: Option<u64>,
+    /// The fields that the answer should carry.
+    pub fields: Vec<String>,
 }
 
 /// The parts, and what is under way among them.
@@ -80,6 +82,8 @@ struct Works {
     sessions: Arc<Batches<Departure>>,
     /// Whether the last query failed, so that the log tells of changes and not of every query.
     is_failing: AtomicBool,
+    told_unfit: Seldom,
+    told_unserved: Seldom,
 }
 
 /// What a flight brings home.
@@ -114,7 +118,15 @@ impl Lookup {
         let batches = || Arc::new(Batches::new(parts.load.queries));
         let (users, sessions) = (batches(), batches());
         let places = Arc::new(Semaphore::new(parts.load.questions));
-        let works = Works { parts, places, users, sessions, is_failing: AtomicBool::default() };
+        let works = Works {
+            parts,
+            places,
+            users,
+            sessions,
+            is_failing: AtomicBool::default(),
+            told_unfit: Seldom::default(),
+            told_unserved: Seldom::default(),
+        };
         Self { works: Arc::new(works), flights: Arc::new(Flights::new()) }
     }
 
@@ -132,12 +144,13 @@ impl Lookup {
         self.works.parts.load.questions.saturating_sub(self.works.places.available_permits())
     }
 
-    /// Answers each of `wanted`, in order, within `patience`. Dropped before that, it leaves nothing to be done for it.
-    pub async fn answer(&self, wanted: Vec<Wanted>, patience: Duration) -> Vec<Outcome> {
+    /// Answers each of `wanted`, in order, with the fields that it asks for, within `patience`. Dropped before that, it leaves nothing to be done for it.
+    pub async fn answer(&self, mut wanted: Vec<Wanted>, patience: Duration) -> Vec<Outcome> {
         let deadline = Instant::now() + patience;
+        let fields: Vec<_> = wanted.iter_mut().map(|it| std::mem::take(&mut it.fields)).collect();
         let pending = self.depart(wanted, deadline);
         let mut outcomes = Vec::with_capacity(pending.len());
-        for (key, pending) in pending {
+        for ((key, pending), fields) in pending.into_iter().zip(fields) {
             let (outcome, layer) = match pending {
                 Pending::Now(held) => (held.outcome(self.works.parts.clock.now()), Layer::Memory),
                 Pending::Refused => self.works.conclude(&key, Landed::Failed(Cause::Unavailable)),
@@ -147,6 +160,7 @@ impl Lookup {
                     self.works.conclude(&key, landed.unwrap_or(Landed::Failed(Cause::Unavailable)))
                 }
             };
+            let outcome = self.works.narrowed(outcome, &fields);
             self.works.parts.metrics.answered(&outcome, layer);
             outcomes.push(outcome);
         }
@@ -158,7 +172,7 @@ impl Lookup {
         let parts = &self.works.parts;
         let now = parts.clock.now();
         let (mut pending, mut departures) = (Vec::with_capacity(wanted.len()), Vec::new());
-        for Wanted { kind, key: text, issued_at_ms } in wanted {
+        for Wanted { kind, key: text, issued_at_ms, .. } in wanted {
             let key = RecordKey::new(kind, &text);
             let usable = |held: &Held| held.is_fresh(now) && held.record.speaks_of(issued_at_ms);
             if let Some(held) = parts.memory.find(&key, now).filter(usable) {
@@ -188,6 +202,20 @@ impl Lookup {
 }
 
 impl Works {
+    /// The answer with the fields that were asked for and no others. Records hold all that are served, so what is missing
+    /// is not served.
+    fn narrowed(&self, outcome: Outcome, asked: &[String]) -> Outcome {
+        let Outcome::Allow { user, as_of_ms, limits, fields: served } = outcome else { return outcome };
+        let pick = |name: &String| Some((name.clone(), served.get(name)?.clone()));
+        if let Some(fields) = asked.iter().map(pick).collect() {
+            return Outcome::Allow { user, as_of_ms, limits, fields };
+        }
+        if self.told_unserved.is_due(self.parts.clock.now()) {
+            tracing::error!("a field is asked for that USER_FIELDS or USER_QUERY does not give; see lookup.fields");
+        }
+        Outcome::Failed { cause: Cause::Unsupported }
+    }
+
     fn conclude(&self, key: &RecordKey, landed: Landed) -> (Outcome, Layer) {
         let now = self.parts.clock.now();
         match landed {

@@ -12,7 +12,7 @@ use crate::cache::{Settled, Ticket};
 use crate::key::RecordKey;
 use crate::metrics::Layer;
 use crate::record::{Held, Record, Verdict};
-use crate::store::{Finding, Reading, StoreError};
+use crate::store::{Finding, Reading, StoreError, Unfit};
 
 impl Works {
     /// Has them looked up, now or with the next batch.
@@ -48,21 +48,35 @@ impl Works {
             Err(error) => self.land_failed(departures, cause(&error)),
             Ok(reading) => {
                 let findings = departures.into_iter().zip(reading.findings);
-                let landed = findings.map(|(it, finding)| self.land_found(it, reading.as_of_ms, finding, asked));
+                let landed =
+                    findings.map(|(it, finding)| match self.record(it.flight.key(), reading.as_of_ms, finding) {
+                        Ok(record) => self.land_found(it, Held { record, since: asked }),
+                        Err(unfit) => self.land_unfit(it, &unfit),
+                    });
                 self.settle(landed.collect());
             }
         }
     }
 
-    fn land_found(&self, departure: Departure, as_of_ms: u64, finding: Finding, asked: Instant) -> Settled {
+    fn land_found(&self, departure: Departure, held: Held) -> Settled {
         let Departure { flight, ticket, .. } = departure;
-        let key = flight.key().clone();
-        let held = Held { record: self.record(&key, as_of_ms, finding), since: asked };
+        let (key, asked) = (flight.key().clone(), held.since);
         self.parts.memory.put(&key, held.clone());
         // Another flight may have read later and landed sooner.
         let newer = self.newer(&key, &held, asked).filter(|newer| newer.is_fresh(asked));
         flight.land(Landed::Found(newer.unwrap_or_else(|| held.clone()), Layer::Database));
         Settled { key, held: Some(held), ticket }
+    }
+
+    /// Nothing is known of such a user, and nothing is kept.
+    fn land_unfit(&self, Departure { flight, ticket, .. }: Departure, unfit: &Unfit) -> Settled {
+        self.parts.metrics.unfit(unfit);
+        if self.told_unfit.is_due(self.parts.clock.now()) {
+            tracing::error!(%unfit, "a user cannot be answered for; others may be the same");
+        }
+        let key = flight.key().clone();
+        flight.land(Landed::Failed(Cause::Unavailable));
+        Settled { key, held: None, ticket }
     }
 
     fn land_failed(&self, departures: Vec<Departure>, cause: Cause) {
@@ -71,7 +85,7 @@ impl Works {
             flight.land(Landed::Failed(cause));
             Settled { key, held: None, ticket }
         };
-        self.settle(departures.into_iter().map(land).filter(|settled| settled.ticket.is_some()).collect());
+        self.settle(departures.into_iter().map(land).collect());
     }
 
     /// Gives back the claim on a lookup that was not needed.
@@ -83,6 +97,8 @@ impl Works {
 
     /// Tells the shared cache what came of lookups: after the landing, as nobody here waits for it.
     fn settle(&self, lookups: Vec<Settled>) {
+        let mut lookups = lookups;
+        lookups.retain(|settled| settled.held.is_some() || settled.ticket.is_some());
         let Some(shared) = self.parts.shared.clone().filter(|_| !lookups.is_empty()) else { return };
         let metrics = Arc::clone(&self.parts.metrics);
         tokio::spawn(async move {
@@ -115,20 +131,19 @@ impl Works {
         }
     }
 
-    fn record(&self, key: &RecordKey, as_of_ms: u64, finding: Finding) -> Record {
+    fn record(&self, key: &RecordKey, as_of_ms: u64, finding: Finding) -> Result<Record, Unfit> {
         let freshness = self.parts.freshness.of_key(key);
-        match finding {
-            Finding::Known { user, ends_in_ms } => {
-                Record { verdict: Verdict::Allow { user }, as_of_ms, limits: freshness.of_known(ends_in_ms) }
+        let reason = match finding {
+            Finding::Known { user, ends_in_ms, fields } => {
+                let limits = freshness.of_known(ends_in_ms);
+                return Ok(Record { verdict: Verdict::Allow { user, fields }, as_of_ms, limits });
             }
-            Finding::Unknown => {
-                let reason = match key.kind() {
-                    Kind::Opaque => Reason::UnknownSession,
-                    Kind::Subject => Reason::UnknownUser,
-                };
-                Record { verdict: Verdict::Deny { reason }, as_of_ms, limits: freshness.of_denied(reason) }
-            }
-        }
+            Finding::Unfit(unfit) => return Err(unfit),
+            Finding::Banned => Reason::Banned,
+            Finding::Unknown if key.kind() == Kind::Opaque => Reason::UnknownSession,
+            Finding::Unknown => Reason::UnknownUser,
+        };
+        Ok(Record { verdict: Verdict::Deny { reason }, as_of_ms, limits: freshness.of_denied(reason) })
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jwe_gate_contract::LookupSecret;
 use tracing::Level;
 
-use super::{Flags, PostgresSettings, Problem, RedisSettings, RevocationSettings, SettingsError, Variables};
+use super::{Flags, PostgresSettings, Problem, RedisSettings, RevocationSettings, SettingsError, Variables, selection};
 use crate::record::Freshness;
 use crate::schema::{Preset, Schema};
 
@@ -149,6 +149,7 @@ fn schema(flags: &Flags, reader: &Reader<'_>) -> Result<Schema, SettingsError> {
     if let Some(field) = reader.text("USER_ID_FIELD") {
         schema.user_id = parse("USER_ID_FIELD", field, "a column name: letters, digits and _")?;
     }
+    schema.selection = selection::read(reader)?;
     Ok(schema)
 }
 

@@ -36,6 +36,9 @@ Variables:
   PGSSLMODE, PGSSLROOTCERT TLS to Postgres; with a root certificate the default is verify-full
   SCHEMA                   pg-adapter, prisma, drizzle or better-auth
   USER_TABLE, USER_ID_FIELD   a table and column of one's own [default: users, id]
+  USER_FIELDS              columns of it for the filter, as email,customer=customer_id [default: none]
+  USER_QUERY               a query for ids $1 instead, with a column id; the others are fields
+  USER_BANNED_FIELD        the column of users who are barred, a boolean or a time
   REDIS_URL                redis://:password@host:port or rediss://...; without Redis there is no shared cache
   REDIS_HOST, _PORT        the same in parts
   REDIS_CLUSTER_NODES      host:port,... of a Redis Cluster

@@ -10,6 +10,7 @@ mod flags;
 mod postgres;
 mod redis;
 mod revocations;
+mod selection;
 
 pub use checked::{LogLevel, Settings, Users};
 pub use error::{Problem, SettingsError};

@@ -6,8 +6,10 @@ use sqlx::postgres::PgConnection;
 
 use crate::clock::whole_ms;
 use crate::schema::{Identifier, Schema, Table};
+use crate::selection::Source;
 
 use super::ids::IdType;
+use super::inner;
 use super::statements::{self, ExpiresType};
 use super::{StoreError, milliseconds};
 
@@ -25,14 +27,17 @@ pub(super) struct Catalogue {
 
 impl Catalogue {
     pub(super) async fn read(connection: &mut PgConnection, schema: &Schema) -> Result<Self, StoreError> {
-        let found = column_type(connection, &schema.users, &schema.user_id).await?;
-        let column = schema.user_label();
-        let found = found.ok_or_else(|| StoreError::TableMissing { column: column.clone() })?;
-        let id_type = IdType::named(&found).ok_or(StoreError::TypeUnsupported { column, found })?;
+        let (id_type, users) = match &schema.selection.source {
+            Source::Columns(columns) => {
+                let id_type = id_type(connection, schema).await?;
+                (id_type, inner::of_columns(connection, schema, columns, id_type).await?)
+            }
+            Source::Query(query) => inner::of_query(connection, schema, query).await?,
+        };
         let expires = column_type(connection, &schema.sessions.table, &schema.sessions.expires).await?;
         let sessions = expires.as_deref().and_then(ExpiresType::named).map(|it| statements::sessions(schema, it));
         let clock_ms = milliseconds(sqlx::query_scalar(statements::CLOCK).fetch_one(connection).await?);
-        Ok(Self { id_type, users: statements::users(schema, id_type), sessions, clock_ms, read: Instant::now() })
+        Ok(Self { id_type, users, sessions, clock_ms, read: Instant::now() })
     }
 
     /// Whether it was read long enough ago to look again for what was missing then.
@@ -44,6 +49,13 @@ impl Catalogue {
     pub(super) fn estimated_clock_ms(&self) -> u64 {
         self.clock_ms.saturating_add(whole_ms(self.read.elapsed().saturating_sub(ALLOWANCE)))
     }
+}
+
+async fn id_type(connection: &mut PgConnection, schema: &Schema) -> Result<IdType, StoreError> {
+    let found = column_type(connection, &schema.users, &schema.user_id).await?;
+    let column = schema.user_label();
+    let found = found.ok_or_else(|| StoreError::TableMissing { column: column.clone() })?;
+    IdType::named(&found).ok_or(StoreError::TypeUnsupported { column, found })
 }
 
 async fn column_type(

@@ -44,6 +44,19 @@ impl IdType {
         }
     }
 
+    /// From the driver's name.
+    pub(super) fn of_driver(name: &str) -> Option<Self> {
+        match name {
+            "CHAR" => Some(Self::Bpchar),
+            "INT2" => Some(Self::Int2),
+            "INT4" => Some(Self::Int4),
+            "INT8" => Some(Self::Int8),
+            "TEXT" | "VARCHAR" => Some(Self::Text),
+            "UUID" => Some(Self::Uuid),
+            _ => None,
+        }
+    }
+
     /// The type that the parameter is sent as. A text parameter for a `char(n)` column would need `bpchar`, as comparing
     /// as text passes the index by.
     pub(super) fn array(self) -> &'static str {

@@ -13,8 +13,9 @@ use sqlx::{AssertSqlSafe, Postgres, Row};
 use crate::schema::Schema;
 
 use super::catalogue::Catalogue;
+use super::details::{UserRow, findings};
 use super::loan::Loan;
-use super::{Finding, Reading, StoreError, UserStore, milliseconds};
+use super::{Finding, Reading, StoreError, UserFields, UserStore, milliseconds, of_users, users_of};
 
 /// How to reach a Postgres server. Connections are made when they are first needed.
 #[derive(Clone)]
@@ -123,19 +124,22 @@ impl PostgresStore {
         }
         let query = ids.bind(sqlx::query(AssertSqlSafe(catalogue.users.clone())));
         let rows = self.fetch(query).await?;
-        let known = rows.iter().map(|row| row.try_get::<Option<String>, _>(1)).collect::<Result<Vec<_>, _>>()?;
-        let is_known = |subject: &String| known.iter().flatten().any(|id| id == subject);
-        let find = |subject: &String| {
-            if is_known(subject) {
-                Finding::Known { user: subject.clone(), ends_in_ms: None }
-            } else {
-                Finding::Unknown
-            }
-        };
-        Ok(Reading { as_of_ms: as_of(&rows)?, findings: subjects.iter().map(find).collect() })
+        let known = rows.iter().map(user).collect::<Result<Vec<_>, _>>()?;
+        // Postgres has typed the values.
+        let findings = findings(subjects, known.into_iter().flatten().collect(), |_, value| Some(value));
+        Ok(Reading { as_of_ms: as_of(&rows)?, findings })
     }
 
     async fn read_sessions(&self, tokens: &[String]) -> Result<Reading, StoreError> {
+        let sessions = self.read_session_table(tokens).await?;
+        let users = users_of(&sessions);
+        if users.is_empty() || self.schema.selection.is_empty() {
+            return Ok(sessions);
+        }
+        Ok(of_users(sessions, &users, self.read_users(&users).await?))
+    }
+
+    async fn read_session_table(&self, tokens: &[String]) -> Result<Reading, StoreError> {
         let catalogue = self.catalogue().await?;
         let Some(statement) = catalogue.sessions.clone() else {
             // The table may have been made since.
@@ -191,11 +195,18 @@ fn as_of(rows: &[PgRow]) -> Result<u64, StoreError> {
     Ok(milliseconds(row.try_get(0)?))
 }
 
+/// The user, unless the row holds the clock alone.
+fn user(row: &PgRow) -> Result<Option<UserRow>, sqlx::Error> {
+    let Some(id) = row.try_get(1)? else { return Ok(None) };
+    Ok(Some(UserRow { id, is_banned: row.try_get(2)?, fields: row.try_get(3)? }))
+}
+
 /// The token and its session, unless the row holds the clock alone.
 fn live_session(row: &PgRow) -> Result<Option<(String, Finding)>, sqlx::Error> {
     let Some(token) = row.try_get::<Option<String>, _>(1)? else { return Ok(None) };
     let ends_in_ms = row.try_get::<Option<i64>, _>(3)?.map(milliseconds);
-    Ok(Some((token, Finding::Known { user: row.try_get(2)?, ends_in_ms })))
+    let fields = UserFields::new();
+    Ok(Some((token, Finding::Known { user: row.try_get(2)?, ends_in_ms, fields })))
 }
 
 const APPLICATION: &str = "jwe-gate-lookup";

@@ -5,7 +5,9 @@
 //! change before the answer that missed it.)
 
 use crate::schema::Schema;
+use crate::selection::{Columns, ID};
 
+use super::details::LONGEST_TEXT;
 use super::ids::IdType;
 
 /// The type of a column, with domains followed down to what they are made of.
@@ -27,12 +29,33 @@ const NOW_MS: &str = "floor(extract(epoch FROM now()) * 1000)::bigint";
 /// The clock alone.
 pub(super) const CLOCK: &str = "SELECT floor(extract(epoch FROM now()) * 1000)::bigint";
 
-/// The users among `$1`: rows of (clock, id), at least one row, with no id if there is none.
-pub(super) fn users(schema: &Schema, id_type: IdType) -> String {
+/// The users among `$1`, as `id`, with fields under their names, and the column of those who are barred as [`BARRED`].
+pub(super) fn columns(schema: &Schema, columns: &Columns, id_type: IdType) -> String {
     let (table, id, array) = (schema.users.quoted(), schema.user_id.quoted(), id_type.array());
+    let fields = columns.iter().map(|it| (it.column.quoted(), it.field.quoted()));
+    let barred = schema.selection.banned.iter().map(|column| (column.quoted(), format!("\"{BARRED}\"")));
+    let more =
+        fields.chain(barred).fold(String::new(), |more, (column, name)| more + ", u." + &column + " AS " + &name);
+    format!("SELECT u.{id} AS {ID}{more} FROM {table} u WHERE u.{id} = ANY($1::{array})")
+}
+
+/// What `inner` says of users: rows of (clock, id, whether barred, fields as JSON), at least one row, with no id if there
+/// is none. As a part of another statement, `inner` can do nothing but read.
+pub(super) fn users(inner: &str, barred: Option<&(String, BarredType)>, has_fields: bool) -> String {
+    let (is_barred, without) = match barred {
+        None => ("false".to_owned(), String::new()),
+        Some((column, kind)) => (kind.is_barred(&format!("q.\"{column}\"")), format!(" - '{column}'")),
+    };
+    let fields = if has_fields {
+        let longest = LONGEST_TEXT + 1;
+        format!("left((to_jsonb(q) - '{ID}'{without})::text, {longest})")
+    } else {
+        "NULL::text".to_owned()
+    };
+    // A comment at the end of the query ends with the line.
     format!(
-        "SELECT clock.as_of, found.id FROM (SELECT {NOW_MS} AS as_of) clock LEFT JOIN \
-         (SELECT u.{id}::text AS id FROM {table} u WHERE u.{id} = ANY($1::{array})) found ON true"
+        "SELECT clock.as_of, found.id, found.is_barred, found.fields FROM (SELECT {NOW_MS} AS as_of) clock LEFT JOIN \
+         (SELECT q.{ID}::text AS id, {is_barred} AS is_barred, {fields} AS fields FROM (\n{inner}\n) q) found ON true"
     )
 }
 
@@ -78,3 +101,37 @@ impl ExpiresType {
         }
     }
 }
+
+/// The type of the column that says who is barred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BarredType {
+    Boolean,
+    /// Barred until then; without a zone it holds UTC.
+    Timestamp,
+    Timestamptz,
+}
+
+impl BarredType {
+    /// From the driver's name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "BOOL" => Some(Self::Boolean),
+            "TIMESTAMP" => Some(Self::Timestamp),
+            "TIMESTAMPTZ" => Some(Self::Timestamptz),
+            _ => None,
+        }
+    }
+
+    /// A null bars nobody.
+    fn is_barred(self, column: &str) -> String {
+        match self {
+            Self::Boolean => format!("coalesce({column}, false)"),
+            Self::Timestamp => format!("coalesce({column} > {}, false)", ExpiresType::Timestamp.now()),
+            Self::Timestamptz => format!("coalesce({column} > {}, false)", ExpiresType::Timestamptz.now()),
+        }
+    }
+}
+
+/// What the column of those who are barred is called beside columns of the operator's choice, none of which can have
+/// this name.
+pub(super) const BARRED: &str = "is barred";

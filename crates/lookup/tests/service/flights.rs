@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jwe_gate_contract::{Cause, Outcome};
-use jwe_gate_lookup::store::{Finding, Reading, StoreError, UserStore};
+use jwe_gate_lookup::store::{Finding, Reading, StoreError, UserFields, UserStore};
 use tokio::sync::Semaphore;
 
 use crate::support::{World, assert_allows, eventually, postgres, schema, store, users_with_id};
@@ -39,7 +39,7 @@ impl UserStore for Gated {
     async fn users(&self, subjects: &[String]) -> Result<Reading, StoreError> {
         self.queries.lock().unwrap().push(subjects.to_vec());
         self.gate.acquire().await.unwrap().forget();
-        let known = |user: &String| Finding::Known { user: user.clone(), ends_in_ms: None };
+        let known = |user: &String| Finding::Known { user: user.clone(), ends_in_ms: None, fields: UserFields::new() };
         Ok(Reading { as_of_ms: 1, findings: subjects.iter().map(known).collect() })
     }
 

@@ -4,6 +4,7 @@
 mod batches;
 mod contract;
 mod embedded;
+mod fields;
 mod flights;
 mod ids;
 mod outages;

@@ -8,6 +8,7 @@ use jwe_gate_lookup::cache::{CacheError, RedisServer};
 use jwe_gate_lookup::clock::Clock;
 use jwe_gate_lookup::key::RecordKey;
 use jwe_gate_lookup::record::{Freshness, Held, Record, Verdict};
+use jwe_gate_lookup::store::UserFields;
 use jwe_gate_test_parts::postgres::{Database, Postgres};
 use jwe_gate_test_parts::redis::{Redis, RedisOptions};
 
@@ -36,7 +37,7 @@ fn held(verdict: Verdict, as_of_ms: u64, clock: &Clock) -> Held {
 }
 
 fn allow() -> Verdict {
-    Verdict::Allow { user: "7".into() }
+    Verdict::Allow { user: "7".into(), fields: UserFields::new() }
 }
 
 fn deny() -> Verdict {

@@ -69,6 +69,16 @@ fn each_mistake_names_the_variable_and_the_reason() {
             "USER_TABLE: \"users; DROP TABLE users\" is not a table name: letters, digits and _, or schema.table",
         ),
         (&[("USER_ID_FIELD", "id\"")], "USER_ID_FIELD: \"id\\\"\" is not a column name: letters, digits and _"),
+        (
+            &[("USER_FIELDS", "email,email")],
+            "USER_FIELDS: \"email,email\" is not a list of up to 32 names such as email,customer=customer_id, none of them \
+             `id` or twice",
+        ),
+        (
+            &[("USER_FIELDS", "email"), ("USER_QUERY", "SELECT 1")],
+            "USER_FIELDS: given together with USER_QUERY; give one of them",
+        ),
+        (&[("USER_BANNED_FIELD", "a.b")], "USER_BANNED_FIELD: \"a.b\" is not a column name: letters, digits and _"),
         (&[("JWE_GATE_REALM", "a:b")], "JWE_GATE_REALM: \"a:b\" is not 1 to 64 letters, digits, `-`, `_` or `.`"),
         (&[("LOG", "loud")], "LOG: \"loud\" is not one of error, warn, info, debug"),
         (&[("LISTEN", "9090")], "LISTEN: \"9090\" is not an IP address and port, such as 127.0.0.1:9090"),
