@@ -1,9 +1,6 @@
 //! Plays what the gate wants done.
 
-use std::rc::Rc;
-
 use jwe_gate_core::capabilities::Capabilities;
-use jwe_gate_core::claims::Session;
 use jwe_gate_core::gate::{Annotations, Callout, ContextId, Edits, Effect, Effects, Event, HeaderEdit, LogLevel};
 use jwe_gate_core::shared::SharedData;
 
@@ -14,7 +11,7 @@ use crate::variables;
 /// What became of the request whose callback is running.
 pub(crate) enum Played {
     /// It goes on.
-    Forwarded(Option<Rc<Session>>),
+    Forwarded,
     /// It waits, if it is not over.
     Held,
     /// It has been answered.
@@ -76,10 +73,10 @@ impl Player<'_> {
             Effect::Cut { context } if self.capabilities().acts_on_others => {
                 self.on(context, host::cut);
             }
-            Effect::Forward { context, edits, session, annotations } => {
+            Effect::Forward { context, edits, annotations } => {
                 if self.act_on(context) {
                     self.annotate(&annotations);
-                    self.forward(context, &edits, session);
+                    self.forward(context, &edits);
                 }
             }
             Effect::Log { level, message } => host::log(log_level(level), &message),
@@ -90,6 +87,11 @@ impl Player<'_> {
                     let headers = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
                     host::reply(reply.status, headers, reply.body.as_bytes());
                     self.ended(context, Played::Replied);
+                }
+            }
+            Effect::SetCookies { context, lines } => {
+                if self.current == Some(context.0) {
+                    host::set_cookies(&lines);
                 }
             }
             Effect::SetTick(period) => host::set_tick(period),
@@ -140,14 +142,14 @@ impl Player<'_> {
         self.runtime.borrow().capabilities
     }
 
-    fn forward(&mut self, context: ContextId, edits: &Edits, session: Option<Rc<Session>>) {
+    fn forward(&mut self, context: ContextId, edits: &Edits) {
         if self.capabilities().edits_headers {
             edit(edits);
         } else if !variables::tell(edits) {
             host::refuse();
             return self.ended(context, Played::Replied);
         }
-        self.go_on(context, session);
+        self.go_on(context);
     }
 
     fn ended(&mut self, context: ContextId, played: Played) {
@@ -156,15 +158,12 @@ impl Player<'_> {
         }
     }
 
-    fn go_on(&mut self, context: ContextId, session: Option<Rc<Session>>) {
+    fn go_on(&mut self, context: ContextId) {
         if self.current == Some(context.0) {
-            self.played = Played::Forwarded(session);
-            return;
+            self.played = Played::Forwarded;
+        } else {
+            host::resume();
         }
-        if let Some(session) = session {
-            self.runtime.borrow_mut().resumed.insert(context.0, session);
-        }
-        host::resume();
     }
 }
 

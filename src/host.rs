@@ -7,7 +7,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, UNIX_EPOCH};
 
-use jwe_gate_core::gate::{Callout, RequestHeaders};
+use jwe_gate_core::gate::{Callout, ReplyHeaders, RequestHeaders};
 use jwe_gate_core::shared::{Cas, QueueId, SharedData, SharedKey};
 use jwe_gate_core::time::UnixMillis;
 use proxy_wasm::hostcalls;
@@ -71,6 +71,27 @@ pub(crate) fn remove_header(name: &str) {
 pub(crate) fn set_header(name: &str, value: &[u8]) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
 }
+
+/// The headers of the reply whose callback is running.
+pub(crate) struct CurrentReply;
+
+impl ReplyHeaders for CurrentReply {
+    fn set_cookies(&self) -> Vec<Vec<u8>> {
+        let map = hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default();
+        let lines = map.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(SET_COOKIE));
+        lines.map(|(_, line)| line).collect()
+    }
+}
+
+/// Makes these the only `Set-Cookie` lines of the reply whose callback is running.
+pub(crate) fn set_cookies(lines: &[Vec<u8>]) {
+    let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, SET_COOKIE);
+    for line in lines {
+        let _ = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, SET_COOKIE, line);
+    }
+}
+
+const SET_COOKIE: &str = "set-cookie";
 
 /// Shared data of the proxy process, and the queue of one worker.
 pub(crate) struct Shared {
@@ -136,15 +157,18 @@ pub(crate) fn drain(queue: u32) -> Vec<Vec<u8>> {
 /// In Envoy `BadArgument` for an unknown cluster, `InternalFailure` for an empty one or an open circuit breaker. nginx
 /// reports everything later.
 pub(crate) fn dispatch(callout: &Callout) -> Result<u32, Status> {
-    let headers = vec![
-        (":method", "POST"),
+    let body = callout.body.as_deref();
+    let mut headers = vec![
+        (":method", if body.is_some() { "POST" } else { "GET" }),
         (":scheme", "http"),
         (":authority", &*callout.authority),
-        (":path", jwe_gate_contract::LOOKUP_PATH),
-        ("content-type", "application/json"),
+        (":path", &*callout.target),
         (jwe_gate_contract::MAC_HEADER, &callout.mac),
     ];
-    hostcalls::dispatch_http_call(&callout.cluster, headers, Some(&callout.body), vec![], callout.timeout)
+    if body.is_some() {
+        headers.push(("content-type", "application/json"));
+    }
+    hostcalls::dispatch_http_call(&callout.cluster, headers, body, vec![], callout.timeout)
 }
 
 /// The MAC that came with the answer to a callout.
@@ -220,6 +244,16 @@ pub(crate) fn log(level: LogLevel, message: &str) {
 /// Defines a counter, or finds it where another worker has.
 pub(crate) fn counter(name: &str) -> Option<u32> {
     hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Defines a gauge, or finds it where another worker has.
+pub(crate) fn gauge(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Gauge, name).ok()
+}
+
+/// Sets a gauge.
+pub(crate) fn record(gauge: u32, value: u64) {
+    let _ = hostcalls::record_metric(gauge, value);
 }
 
 /// Adds to a counter.

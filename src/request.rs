@@ -1,29 +1,24 @@
 //! One request.
 
-use std::rc::Rc;
-
-use jwe_gate_core::claims::Session;
 use jwe_gate_core::gate::{ContextId, Event};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::effects::{Played, answered, play};
-use crate::host::{self, CurrentRequest};
+use crate::host::{self, CurrentReply, CurrentRequest};
 use crate::runtime::SharedRuntime;
 
 /// The adapter's side of a request.
 pub(crate) struct Request {
     context: u32,
     runtime: SharedRuntime,
-    /// For whom it was forwarded in its own callback.
-    session: Option<Rc<Session>>,
     /// Whether the gate may have it in its list of waiting requests.
     held: bool,
 }
 
 impl Request {
     pub(crate) fn new(context: u32, runtime: SharedRuntime) -> Self {
-        Self { context, runtime, session: None, held: false }
+        Self { context, runtime, held: false }
     }
 }
 
@@ -34,10 +29,7 @@ impl Context for Request {
         let played = answered(&self.runtime, (call, num_headers, body_size), Some(self.context));
         let was_held = std::mem::take(&mut self.held);
         match played {
-            Played::Forwarded(session) => {
-                self.session = session;
-                host::resume();
-            }
+            Played::Forwarded => host::resume(),
             Played::Held if was_held => host::refuse(),
             Played::Held | Played::Replied => {}
         }
@@ -50,10 +42,7 @@ impl HttpContext for Request {
         let headers = CurrentRequest { are_complete: num_headers <= shown };
         let event = Event::RequestHeaders { context: ContextId(self.context), headers: &headers };
         match play(&self.runtime, event, Some(self.context)) {
-            Played::Forwarded(session) => {
-                self.session = session;
-                Action::Continue
-            }
+            Played::Forwarded => Action::Continue,
             Played::Held => {
                 self.held = true;
                 Action::Pause
@@ -63,12 +52,8 @@ impl HttpContext for Request {
     }
 
     fn on_http_response_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
-        if !self.runtime.borrow().watches_responses() {
-            return Action::Continue;
-        }
-        let resumed = || self.runtime.borrow_mut().resumed.remove(&self.context);
-        if let Some(session) = self.session.take().or_else(resumed) {
-            let event = Event::ResponseHeaders { context: ContextId(self.context), session: &session };
+        if self.runtime.borrow().watches_responses() {
+            let event = Event::ResponseHeaders { context: ContextId(self.context), headers: &CurrentReply };
             play(&self.runtime, event, Some(self.context));
         }
         Action::Continue
@@ -78,8 +63,7 @@ impl HttpContext for Request {
 impl Drop for Request {
     /// The host lets go of a request that is over, or whose client is gone. From here on nothing may act on it.
     fn drop(&mut self) {
-        if self.held {
-            self.runtime.borrow_mut().resumed.remove(&self.context);
+        if self.held || self.runtime.borrow().watches_responses() {
             self.runtime.borrow_mut().forget_callouts(self.context);
             play(&self.runtime, Event::RequestGone { context: ContextId(self.context) }, None);
         }

@@ -82,6 +82,7 @@ impl RootContext for Root {
         if let Some(runtime) = &self.runtime {
             play(runtime, Event::Tick, None);
             runtime.borrow_mut().flush_counters();
+            runtime.borrow_mut().show_gauges();
         }
     }
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jwe_gate_core::capabilities::Capabilities;
-use jwe_gate_core::claims::Session;
 use jwe_gate_core::gate::{CalloutId, Effects, Event, Gate};
-use jwe_gate_core::metrics::Metric;
+use jwe_gate_core::metrics::{Gauge, Metric};
 
 use crate::host::{self, Shared};
 
@@ -22,11 +21,10 @@ pub(crate) struct Runtime {
     pub(crate) capabilities: Capabilities,
     /// The host's numbers of callouts that have not ended.
     pub(crate) callouts: BTreeMap<u32, InFlight>,
-    /// For whom requests went on after they had waited.
-    pub(crate) resumed: BTreeMap<u32, Rc<Session>>,
     /// What it shares with other workers, and the queue that wakes it.
     pub(crate) shared: Shared,
     counters: BTreeMap<Metric, u32>,
+    gauges: BTreeMap<Gauge, u32>,
 }
 
 /// A callout that has not ended.
@@ -43,9 +41,9 @@ impl Runtime {
             root,
             capabilities,
             callouts: BTreeMap::new(),
-            resumed: BTreeMap::new(),
             shared: Shared::new(capabilities.acts_on_others, capabilities.absent_cas),
             counters: BTreeMap::new(),
+            gauges: BTreeMap::new(),
         }
     }
 
@@ -62,6 +60,19 @@ impl Runtime {
     /// Whether the gate wants to see the headers of replies.
     pub(crate) fn watches_responses(&self) -> bool {
         self.gate.watches_responses()
+    }
+
+    /// Tells the host what stands as it stands.
+    pub(crate) fn show_gauges(&mut self) {
+        if !self.watches_responses() {
+            return;
+        }
+        for (gauge, value) in self.gate.gauges(host::now()) {
+            let known = self.gauges.get(&gauge).copied();
+            let Some(id) = known.or_else(|| host::gauge(gauge.name())) else { continue };
+            self.gauges.insert(gauge, id);
+            host::record(id, value);
+        }
     }
 
     /// Tells the host what has been counted.

@@ -22,6 +22,7 @@ pub mod burst;
 pub mod chain;
 pub mod driver;
 pub mod faults;
+pub mod feed;
 pub mod health;
 pub mod lookup;
 pub mod nginx_conf;

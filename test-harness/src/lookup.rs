@@ -8,6 +8,8 @@ use jwe_gate_contract::{
 };
 use serde_json::Value;
 
+use crate::feed::FakeFeed;
+
 /// The secret that the service and the gates of scenarios share.
 pub const LOOKUP_SECRET: &str = "the lookup secret of the scenarios";
 
@@ -41,7 +43,11 @@ pub enum Mood {
 
 /// The service, shared between the scenario and whoever serves it.
 #[derive(Clone, Debug, Default)]
-pub struct FakeLookup(Arc<(Mutex<State>, Condvar)>);
+pub struct FakeLookup {
+    shared: Arc<(Mutex<State>, Condvar)>,
+    /// Its feed of revocations.
+    pub feed: FakeFeed,
+}
 
 #[derive(Debug)]
 struct State {
@@ -126,7 +132,7 @@ impl FakeLookup {
     /// Answers what waits.
     pub fn release(&self) {
         self.state().held = false;
-        self.0.1.notify_all();
+        self.shared.1.notify_all();
     }
 
     /// Whether questions wait.
@@ -137,7 +143,7 @@ impl FakeLookup {
 
     /// Waits until questions are answered again; for whoever serves it over a network.
     pub fn wait(&self) {
-        let held = self.0.1.wait_while(self.state(), |state| state.held);
+        let held = self.shared.1.wait_while(self.state(), |state| state.held);
         drop(held.expect("no holder of the lock panicked"));
     }
 
@@ -191,7 +197,7 @@ impl FakeLookup {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.0.lock().expect("no holder of the lock panicked")
+        self.shared.0.lock().expect("no holder of the lock panicked")
     }
 }
 

@@ -151,6 +151,16 @@ impl World {
         self.driver.send(request)
     }
 
+    /// Sends a request that is admitted, and whose reply goes on and on.
+    pub fn open(&mut self, request: &Request) -> Sent {
+        self.driver.open(request)
+    }
+
+    /// Whether that reply still goes on.
+    pub fn is_open(&mut self, sent: Sent) -> bool {
+        self.driver.is_open(sent)
+    }
+
     /// The client of a waiting request disconnects.
     pub fn abandon(&mut self, sent: Sent) {
         self.driver.abandon(sent);

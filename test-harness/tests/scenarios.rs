@@ -19,7 +19,9 @@ fn main() -> ExitCode {
     // A real nginx is nobody's to install: it takes part where one is named.
     let nginx = driver::real_nginx::program().map(|_| ("real_nginx", driver::real_nginx::start as Start));
     for (name, start) in DRIVERS.into_iter().chain(nginx) {
-        for scenario in scenarios::all() {
+        let acts_on_others = !name.contains("nginx");
+        let more = if acts_on_others { scenarios::acting_on_others() } else { Vec::new() };
+        for scenario in scenarios::all().into_iter().chain(more) {
             trials.push(Trial::test(format!("{name}::{}", scenario.name), move || {
                 run(scenario, start);
                 Ok(())

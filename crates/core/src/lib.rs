@@ -18,6 +18,7 @@ pub mod leads;
 mod lifetime;
 pub mod mac;
 pub mod metrics;
+mod nonce;
 pub mod policy;
 pub mod queues;
 pub mod record;

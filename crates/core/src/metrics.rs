@@ -39,6 +39,51 @@ pub enum Metric {
     Questions,
     /// Requests that passed by the bypass.
     Bypass,
+    /// Questions to the feed of revocations, by what became of them.
+    Feed(FeedResult),
+    /// Requests and streams that were cut, by why.
+    Cut(CutReason),
+    /// Replies that lost session cookies, since the session of their request had ended.
+    CookiesDropped,
+}
+
+/// What is told as it stands, not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gauge {
+    /// How old what is known of revocations is, in milliseconds.
+    FeedAge,
+    /// How many notices of the feed are in force.
+    FeedNotices,
+}
+
+/// What became of a question to the feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FeedResult {
+    /// Answered.
+    Answered,
+    /// Answered, and another worker had changed the log meanwhile. It is asked again.
+    Conflict,
+    /// Answered with more revocations than there is room for.
+    Full,
+    /// The answer was not authentic or not understood.
+    Invalid,
+    /// There was no answer.
+    Lost,
+    /// The proxy would not send it.
+    Refused,
+    /// The service forgets revocations before the sessions that they end.
+    SessionAge,
+    /// An answer to a question that nobody asked.
+    Unknown,
+}
+
+/// Why a stream was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CutReason {
+    /// Its token has expired.
+    Expired,
+    /// Its session has been ended.
+    Revoked,
 }
 
 /// What became of a callout.
@@ -62,6 +107,10 @@ impl Metric {
     pub fn name(self) -> String {
         let name = match self {
             Self::Decision(reason) => return format!("jwe_gate.decision.{reason}"),
+            Self::Feed(result) => return format!("jwe_gate.feed.{}", result.as_str()),
+            Self::Cut(CutReason::Expired) => "cut.expired",
+            Self::Cut(CutReason::Revoked) => "cut.revoked",
+            Self::CookiesDropped => "cookies_dropped",
             Self::Callout(result) => return format!("jwe_gate.callout.{}", result.as_str()),
             Self::L0Hit => "l0.hit",
             Self::L0Miss => "l0.miss",
@@ -80,6 +129,32 @@ impl Metric {
             Self::Bypass => "bypass",
         };
         format!("jwe_gate.{name}")
+    }
+}
+
+impl Gauge {
+    /// The name under which the proxy shows it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FeedAge => "jwe_gate.feed.age_ms",
+            Self::FeedNotices => "jwe_gate.feed.notices",
+        }
+    }
+}
+
+impl FeedResult {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Conflict => "conflict",
+            Self::Full => "full",
+            Self::Invalid => "invalid",
+            Self::Lost => "lost",
+            Self::Refused => "refused",
+            Self::SessionAge => "session_age",
+            Self::Unknown => "unknown",
+        }
     }
 }
 

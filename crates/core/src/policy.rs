@@ -8,8 +8,8 @@ use jwe_gate_contract::{Kind, LookupSecret};
 use crate::capabilities::Capabilities;
 use crate::claims::Rules;
 use crate::config::{
-    Access, AccessLog, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnUnauthenticated,
-    SessionConfig, WaitingLimits,
+    Access, AccessLog, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnStaleFeed, OnUnauthenticated,
+    RevocationConfig, SessionConfig, StreamPolicy, WaitingLimits,
 };
 use crate::cookie::{Limits, Name};
 use crate::gate::{BYPASS_MARKER, STATUS_HEADER};
@@ -19,6 +19,7 @@ use crate::leads::Leads;
 use crate::lifetime::Lifetime;
 use crate::mac::{MacKey, digest};
 use crate::record::{Codec, Generation, Realm, Tag};
+use crate::revocation::Feed;
 use crate::secret::Secret;
 
 /// What the gate goes by. It never changes; another configuration is another policy.
@@ -29,6 +30,7 @@ pub struct Policy {
     /// The configured cookie names, each once, in order of preference.
     pub(crate) names: Vec<Name>,
     pub(crate) lookup: Option<LookupPolicy>,
+    pub(crate) revocation: Option<RevocationPolicy>,
     pub(crate) cache: CacheConfig,
     pub(crate) access: Access,
     pub(crate) on_unauthenticated: OnUnauthenticated,
@@ -73,6 +75,17 @@ pub(crate) struct LookupPolicy {
     pub(crate) leads: Leads,
 }
 
+/// How revocations are followed.
+#[derive(Debug)]
+pub(crate) struct RevocationPolicy {
+    pub(crate) cluster: Rc<str>,
+    pub(crate) authority: Rc<str>,
+    pub(crate) feed: Feed,
+    pub(crate) max_age: Duration,
+    pub(crate) on_stale: OnStaleFeed,
+    pub(crate) streams: StreamPolicy,
+}
+
 /// The maintenance door.
 #[derive(Debug)]
 pub(crate) struct Bypass {
@@ -87,7 +100,8 @@ impl Policy {
     /// Whether it matters which path a request asks for.
     pub(crate) fn reads_paths(&self) -> bool {
         let lets_unknown_pass = |lookup: &LookupPolicy| lookup.on_error == OnLookupError::Allow;
-        self.access != Access::Required || self.lookup.as_ref().is_some_and(lets_unknown_pass)
+        let is_loose = self.access != Access::Required || self.revocation.is_some();
+        is_loose || self.lookup.as_ref().is_some_and(lets_unknown_pass)
     }
 
     /// Derives all keys. The secrets are wiped when this returns.
@@ -97,6 +111,7 @@ impl Policy {
     pub fn compile(config: Config) -> Result<Self, DeriveError> {
         let names = names(&config.sessions);
         let lookups = config.waiting_limits.requests;
+        let revocation = compile_revocation(config.revocation, config.lookup.as_ref(), &config.sessions);
         let lookup = config.lookup.map(|lookup| compile_lookup(lookup, &config.sessions, config.cache, lookups));
         let subject_key = MacKey::derive(newest_secret(&config.sessions), b"jwe-gate subject in logs");
         let sessions = config.sessions.into_iter().map(|session| compile_session(session, &names));
@@ -109,6 +124,7 @@ impl Policy {
             sessions,
             names,
             lookup,
+            revocation,
             cache: config.cache,
             access: config.access,
             on_unauthenticated: config.on_unauthenticated,
@@ -183,6 +199,31 @@ fn compile_lookup(
         l1: L1::new(codec, cache.l1_records, cache.record_bytes),
         leads: Leads::new(realm, generation, lookups),
     }
+}
+
+fn compile_revocation(
+    revocation: Option<RevocationConfig>,
+    lookup: Option<&LookupConfig>,
+    sessions: &[SessionConfig],
+) -> Option<RevocationPolicy> {
+    let (revocation, lookup) = (revocation?, lookup?);
+    let max_session_age = sessions.iter().filter_map(|session| session.rules.max_session_age).max();
+    let feed = Feed {
+        secret: lookup.secret.clone(),
+        realm: Rc::from(lookup.realm.as_str()),
+        parts: [&revocation.cluster, &revocation.authority, &lookup.realm].map(Clone::clone).into(),
+        key: lookup.feed_key.clone(),
+        poll: revocation.poll,
+        max_session_age: max_session_age.unwrap_or(Duration::MAX),
+    };
+    Some(RevocationPolicy {
+        cluster: Rc::from(revocation.cluster),
+        authority: Rc::from(revocation.authority),
+        feed,
+        max_age: revocation.max_age,
+        on_stale: revocation.on_stale,
+        streams: revocation.streams,
+    })
 }
 
 /// Who may share judgements: the same kinds of session, looked up in the same place and table.

@@ -87,6 +87,15 @@ impl Entry {
         })
     }
 
+    /// Writes the entry under a key that is free or its own. Returns whether it is there now.
+    #[must_use]
+    pub fn take(&self, key: &SharedKey, now: UnixMillis, shared: &dyn SharedData) -> bool {
+        let (value, cas) = shared.get(key);
+        let holder = value.as_deref().and_then(Self::decode).filter(|holder| holder.is_alive(now));
+        let is_free = holder.is_none_or(|holder| holder.incarnation == self.incarnation);
+        is_free && shared.put(key, &self.encode(), cas)
+    }
+
     /// Whether the worker is there. A clock that was set back or forward makes it neither dead for long nor immortal.
     #[must_use]
     pub fn is_alive(&self, now: UnixMillis) -> bool {
@@ -114,13 +123,15 @@ impl<'a> Roster<'a> {
         *entries.entry(number).or_insert_with(read)
     }
 
+    /// Every worker that is there.
+    pub fn all(&mut self) -> Vec<Entry> {
+        (0..=u8::MAX).filter_map(|number| self.worker(WorkerNumber(number))).collect()
+    }
+
     /// Writes an entry under a number that is free or its own. Returns whether it is there now.
     #[must_use]
     pub fn take(&self, number: WorkerNumber, own: &Entry) -> bool {
-        let (value, cas) = self.shared.get(&number.key());
-        let holder = value.as_deref().and_then(Entry::decode).filter(|holder| holder.is_alive(self.now));
-        let is_free = holder.is_none_or(|holder| holder.incarnation == own.incarnation);
-        is_free && self.shared.put(&number.key(), &own.encode(), cas)
+        own.take(&number.key(), self.now, self.shared)
     }
 }
 

@@ -144,12 +144,16 @@ pub enum Denial {
     LookupFailed,
     /// The host does not show all headers of the request, or lets some pass that must not.
     Headers,
+    /// Nothing is known of revocations yet.
+    NoFeed,
     /// There is no credential.
     NoToken,
     /// Too many requests are waiting for lookups.
     Overloaded,
     /// Something has ended the session early.
     Revoked,
+    /// What is known of revocations is too old.
+    StaleFeed,
     /// A claim that the gate keeps is longer than it handles.
     ClaimTooLarge,
     /// The client has shown too many tokens that are none.
@@ -206,7 +210,7 @@ impl Denial {
             | Self::Revoked => Answer::Unauthenticated,
             Self::Barred(Barred::Banned | Barred::UnknownUser) => Answer::Forbidden,
             Self::Headers => Answer::BadRequest,
-            Self::LookupFailed | Self::Overloaded => Answer::Unavailable,
+            Self::LookupFailed | Self::NoFeed | Self::Overloaded | Self::StaleFeed => Answer::Unavailable,
             Self::TooManyFailures { wait } => Answer::Limited { wait },
         }
     }
@@ -223,9 +227,11 @@ impl Denial {
             Self::Jwe(error) => error.as_str(),
             Self::LookupFailed => "lookup_failed",
             Self::Headers => "headers",
+            Self::NoFeed => "no_feed",
             Self::NoToken => "no_token",
             Self::Overloaded => "overloaded",
             Self::Revoked => "revoked",
+            Self::StaleFeed => "stale_feed",
             Self::ClaimTooLarge => "claim_too_large",
             Self::TooManyFailures { .. } => "too_many_failures",
         }

@@ -1,5 +1,6 @@
 //! Clients of a real proxy: each request on a thread and a connection of its own.
 
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
@@ -20,6 +21,9 @@ pub(super) const GLANCE: Duration = Duration::from_millis(200);
 /// The requests that were sent.
 #[derive(Default)]
 pub(super) struct Clients(Vec<InHand>);
+
+/// The path of an app's stream.
+const EVENTS: &str = "/events";
 
 struct InHand {
     reply: Receiver<Outcome>,
@@ -47,6 +51,35 @@ impl Clients {
         });
         self.0.push(InHand { reply, outcome: None, connection });
         Sent(self.0.len() - 1)
+    }
+
+    /// Asks for a stream of events, and waits until it has begun.
+    pub(super) fn open(&mut self, proxy: SocketAddr, request: &Request) -> Sent {
+        let mut stream = TcpStream::connect(proxy).expect("the proxy listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let request = Request { path: EVENTS.into(), ..request.clone() };
+        stream.write_all(&request.bytes()).expect("the proxy reads");
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).expect("the proxy answers");
+        assert_eq!(characters(&head), "HTTP/1.1 200");
+        let (_, reply) = channel();
+        self.0.push(InHand { reply, outcome: None, connection: stream });
+        Sent(self.0.len() - 1)
+    }
+
+    /// Whether events still come.
+    pub(super) fn is_open(&mut self, sent: Sent) -> bool {
+        let connection = &mut self.0[sent.0].connection;
+        // What has come so far may be plenty, and what comes next is the answer.
+        let mut buffer = vec![0; 1 << 16];
+        let begun = Instant::now();
+        while begun.elapsed() < GLANCE {
+            match connection.read(&mut buffer) {
+                Ok(0) | Err(_) => return false,
+                Ok(_) => {}
+            }
+        }
+        true
     }
 
     /// Disconnects the client of a request.

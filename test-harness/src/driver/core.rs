@@ -7,10 +7,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use jwe_gate_core::claims::Session;
 use jwe_gate_core::config::Config;
 use jwe_gate_core::gate::{
-    Callout, CalloutId, ContextId, Edits, Effect, Effects, Event, Gate, HeaderEdit, RequestHeaders,
+    Callout, CalloutId, ContextId, Edits, Effect, Effects, Event, Gate, HeaderEdit, ReplyHeaders, RequestHeaders,
 };
 use jwe_gate_core::policy::Policy;
 use jwe_gate_core::shared::{Cas, QueueId, SharedData, SharedKey};
@@ -72,7 +71,9 @@ struct InHand {
     root: Rc<Root>,
     map: Map,
     outcome: Outcome,
-    session: Option<Rc<Session>>,
+    /// Whether its reply goes on and on.
+    is_stream: bool,
+    is_over: bool,
 }
 
 /// Shared data as one root context sees it.
@@ -102,6 +103,17 @@ impl SharedData for View<'_> {
 
     fn queue(&self) -> Option<QueueId> {
         Some(self.queue)
+    }
+}
+
+/// The cluster of the feed.
+const FEED: &str = "revocations";
+
+struct NoCookies;
+
+impl ReplyHeaders for NoCookies {
+    fn set_cookies(&self) -> Vec<Vec<u8>> {
+        Vec::new()
     }
 }
 
@@ -203,30 +215,29 @@ impl Core {
         match effect {
             Effect::Enqueue => self.enqueue(root.queue, b"!".to_vec()),
             Effect::Wake { queue, message } => self.enqueue(queue, message),
-            Effect::Dispatch(callout) if &*callout.cluster != "lookup" => {
+            Effect::Dispatch(callout) if !["lookup", FEED].contains(&&*callout.cluster) => {
                 self.handle(root, Event::DispatchFailed { callout: callout.callout });
             }
             Effect::Dispatch(callout) => {
-                self.lookup.arrived(&callout.body);
+                if let Some(body) = &callout.body {
+                    self.lookup.arrived(body);
+                }
                 let due = self.now.get().after(callout.timeout);
                 root.callouts.borrow_mut().insert(callout.callout, (callout, due));
             }
-            Effect::Cut { context } => {
-                self.decide(context, Outcome::Closed);
-            }
-            Effect::Forward { context, edits, session, .. } => {
+            Effect::Cut { context } => self.cut(root, context),
+            Effect::Forward { context, edits, .. } => {
                 let mut map = std::mem::take(&mut self.requests.borrow_mut()[context.0 as usize].map);
                 apply(&mut map, &edits);
                 let headers = text(map.iter().map(|(name, value)| (name.as_slice(), value.as_slice())));
                 self.decide(context, Outcome::Forwarded(headers));
-                self.requests.borrow_mut()[context.0 as usize].session = session;
             }
             Effect::Reply { context, reply, .. } => {
                 let headers = reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
                 let status = u16::try_from(reply.status).expect("a status");
                 self.decide(context, Outcome::Replied { status, headers: text(headers) });
             }
-            Effect::Log { .. } | Effect::Park { .. } | Effect::SetTick(_) => {}
+            Effect::Log { .. } | Effect::Park { .. } | Effect::SetCookies { .. } | Effect::SetTick(_) => {}
         }
     }
 
@@ -265,9 +276,35 @@ impl Core {
         }
     }
 
+    /// Cuts a request that went on: its client hears no more of it.
+    fn cut(&self, root: &Rc<Root>, context: ContextId) {
+        {
+            let request = &mut self.requests.borrow_mut()[context.0 as usize];
+            assert!(!request.is_over, "{context:?} was cut and was over");
+            (request.outcome, request.is_over) = (Outcome::Closed, true);
+        }
+        self.handle(root, Event::RequestGone { context });
+    }
+
+    /// Answers what the feed was asked.
+    fn answer_feed(&self) {
+        for root in self.idle() {
+            let asks = |(_, (callout, _)): &(&CalloutId, &(Callout, UnixMillis))| &*callout.cluster == FEED;
+            let asked = root.callouts.borrow().iter().find(asks).map(|(id, _)| *id);
+            let Some((callout, _)) = asked.and_then(|id| root.callouts.borrow_mut().remove(&id)) else { continue };
+            let answer = self.lookup.feed.answer(callout.mac.as_bytes(), &callout.target);
+            let (headers, body) = answer.unzip();
+            let mac = headers.and_then(|headers| headers.into_values().next());
+            let mac = mac.as_ref().map(String::as_bytes);
+            self.handle(&root, Event::Answered { callout: callout.callout, mac, body: body.as_deref() });
+        }
+    }
+
     fn take_callout(&self, nth: usize) -> Option<(Rc<Root>, Callout)> {
         let calls = |root: &Rc<Root>| -> Vec<_> {
-            root.callouts.borrow().keys().map(|callout| (root.clone(), *callout)).collect()
+            let callouts = root.callouts.borrow();
+            let lookups = callouts.iter().filter(|(_, (callout, _))| callout.body.is_some());
+            lookups.map(|(id, _)| (root.clone(), *id)).collect()
         };
         let (root, id) = self.living().iter().flat_map(calls).nth(nth)?;
         root.gate.try_borrow_mut().ok()?;
@@ -339,7 +376,13 @@ impl Steps for Core {
         }
         let index = self.requests.borrow().len();
         let map = request.map();
-        let in_hand = InHand { root: root.clone(), map: map.clone(), outcome: Outcome::Waiting, session: None };
+        let in_hand = InHand {
+            root: root.clone(),
+            map: map.clone(),
+            outcome: Outcome::Waiting,
+            is_stream: false,
+            is_over: false,
+        };
         self.requests.borrow_mut().push(in_hand);
         let context = ContextId(u32::try_from(index).expect("few requests"));
         self.handle(&root, Event::RequestHeaders { context, headers: &Headers(&map) });
@@ -376,14 +419,15 @@ impl Steps for Core {
 
     fn callouts(&self) -> Vec<Vec<String>> {
         let bodies = |root: &Rc<Root>| -> Vec<Vec<String>> {
-            root.callouts.borrow().values().map(|(callout, _)| subjects(&callout.body)).collect()
+            let callouts = root.callouts.borrow();
+            callouts.values().filter_map(|(callout, _)| callout.body.as_deref()).map(subjects).collect()
         };
         self.living().iter().flat_map(bodies).collect()
     }
 
     fn answer(&self, nth: usize) -> bool {
         let Some((root, callout)) = self.take_callout(nth) else { return false };
-        let answer = self.lookup.answer(callout.mac.as_bytes(), &callout.body);
+        let answer = self.lookup.answer(callout.mac.as_bytes(), callout.body.as_deref().unwrap_or_default());
         let (headers, body) = answer.unzip();
         let mac = headers.and_then(|headers| headers.into_values().next());
         let mac = mac.as_ref().map(String::as_bytes);
@@ -461,6 +505,7 @@ impl Driver for Core {
         while left > 0 {
             let step = left.min(100);
             self.pass(step);
+            self.answer_feed();
             self.settle();
             left -= step;
         }
@@ -476,15 +521,34 @@ impl Driver for Core {
 
     fn outcome(&mut self, sent: Sent) -> Outcome {
         self.settle();
-        let (outcome, session, root) = {
+        let (outcome, root, goes_on) = {
             let request = &mut self.requests.borrow_mut()[sent.0];
-            (request.outcome.clone(), request.session.take(), request.root.clone())
+            let goes_on = matches!(request.outcome, Outcome::Forwarded(_)) && !request.is_over;
+            request.is_over |= goes_on && !request.is_stream;
+            (request.outcome.clone(), request.root.clone(), goes_on)
         };
-        if let Some(session) = session {
+        let is_stream = self.requests.borrow()[sent.0].is_stream;
+        if goes_on {
             let context = ContextId(u32::try_from(sent.0).expect("few requests"));
-            self.handle(&root, Event::ResponseHeaders { context, session: &session });
+            self.handle(&root, Event::ResponseHeaders { context, headers: &NoCookies });
+            if !is_stream {
+                self.handle(&root, Event::RequestGone { context });
+            }
         }
         outcome
+    }
+
+    fn open(&mut self, request: &Request) -> Sent {
+        let sent = Steps::send(self, request).expect("the worker lives");
+        self.requests.borrow_mut()[sent.0].is_stream = true;
+        let outcome = Driver::outcome(self, sent);
+        assert!(matches!(outcome, Outcome::Forwarded(_)), "{outcome:?}");
+        sent
+    }
+
+    fn is_open(&mut self, sent: Sent) -> bool {
+        self.settle();
+        !self.requests.borrow()[sent.0].is_over
     }
 
     fn counters(&mut self) -> BTreeMap<String, u64> {

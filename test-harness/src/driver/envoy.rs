@@ -9,7 +9,7 @@ use jwe_gate_test_parts::envoy::{Envoy, Launch};
 use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
 use jwe_gate_test_parts::scratch::Scratch;
 use jwe_gate_test_parts::server::{Answer, Server};
-use jwe_gate_test_parts::upstream::Upstream;
+use jwe_gate_test_parts::streaming::Streaming;
 use serde_json::json;
 
 use super::clients::{Clients, GLANCE};
@@ -22,10 +22,11 @@ use crate::{artefact, token};
 /// Starts it.
 #[must_use]
 pub fn start(setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
-    let app = Upstream::start().expect("the app starts");
+    let app = Streaming::start().expect("the app starts");
     let service = serve(lookup.clone());
     let filters = Scratch::new().expect("a folder of one's own");
     let mut config = Config::new().cluster("app", app.address()).cluster("lookup", service.address());
+    config = config.cluster("revocations", service.address());
     for gate in 0..setup.gates.len() {
         place(filters.path(), gate, setup, 0);
         let listener = Listener::to_cluster(&name(gate), "app")
@@ -45,7 +46,7 @@ pub fn start(setup: &Setup, lookup: FakeLookup) -> Box<dyn Driver> {
 
 struct Real {
     envoy: Envoy,
-    _app: Upstream,
+    _app: Streaming,
     _service: Server,
     lookup: FakeLookup,
     filters: Scratch,
@@ -72,6 +73,14 @@ impl Driver for Real {
 
     fn outcome(&mut self, sent: Sent) -> Outcome {
         self.clients.outcome(sent, self.lookup.is_held())
+    }
+
+    fn open(&mut self, request: &Request) -> Sent {
+        self.clients.open(self.envoy.address(&name(request.gate)), request)
+    }
+
+    fn is_open(&mut self, sent: Sent) -> bool {
+        self.clients.is_open(sent)
     }
 
     fn counters(&mut self) -> BTreeMap<String, u64> {
@@ -136,10 +145,17 @@ fn place(folder: &std::path::Path, gate: usize, setup: &Setup, version: u32) {
 #[must_use]
 pub fn serve(lookup: FakeLookup) -> Server {
     let answer = move |request: jwe_gate_test_parts::server::Request| {
-        lookup.arrived(&request.body);
-        lookup.wait();
         let mac = request.headers.iter().find(|(name, _)| name == MAC_HEADER).map(|(_, mac)| mac.clone());
-        match lookup.answer(&mac.unwrap_or_default(), &request.body) {
+        let mac = mac.unwrap_or_default();
+        let target = request.line.strip_prefix("GET ").and_then(|rest| rest.split(' ').next());
+        let answer = if let Some(target) = target {
+            lookup.feed.answer_later(&mac, target)
+        } else {
+            lookup.arrived(&request.body);
+            lookup.wait();
+            lookup.answer(&mac, &request.body)
+        };
+        match answer {
             None => Answer { status: 503, headers: Vec::new(), body: Vec::new(), missing: 0 },
             Some((headers, body)) => {
                 let answer = Answer::new("application/json", body);

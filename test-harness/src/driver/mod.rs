@@ -82,6 +82,16 @@ pub trait Driver {
     /// What became of a request, once everything that could happen has happened.
     fn outcome(&mut self, sent: Sent) -> Outcome;
 
+    /// Sends a request that is admitted, and whose reply begins and does not end.
+    fn open(&mut self, _request: &Request) -> Sent {
+        unreachable!("no scenario asks this of it")
+    }
+
+    /// Whether that reply still goes on.
+    fn is_open(&mut self, _sent: Sent) -> bool {
+        unreachable!("no scenario asks this of it")
+    }
+
     /// Everything that the gates have counted.
     fn counters(&mut self) -> BTreeMap<String, u64>;
 

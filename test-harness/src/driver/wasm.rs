@@ -10,9 +10,9 @@ use jwe_gate_test_host::{
 };
 use serde_json::Value;
 
-use super::{Driver, Outcome, Sent, Traits, nginx, text};
+use super::{Driver, Outcome, Sent, Traits, characters, nginx, text};
 use crate::artefact;
-use crate::lookup::FakeLookup;
+use crate::lookup::{FakeLookup, Wire};
 use crate::request::Request;
 use crate::scenario::Setup;
 use crate::steps::{Interruption, Steps, subjects};
@@ -62,6 +62,7 @@ impl Wasm {
         let mut world = host.build(&wasm).expect("the artefact loads");
         world.set_cluster("lookup", Cluster::Reachable);
         world.set_cluster("127.0.0.1:9090", Cluster::Reachable);
+        world.set_cluster(FEED, Cluster::Reachable);
         let driver = Self {
             world: RefCell::new(world),
             is_nginx,
@@ -94,9 +95,21 @@ impl Wasm {
         }
     }
 
-    /// The callouts that wait; the service hears of those that are new.
-    fn calls(&self) -> Vec<Call> {
+    /// Answers what the feed was asked.
+    fn answer_feed(&self) {
         let calls = self.world.borrow().calls();
+        for call in calls.into_iter().filter(|call| call.upstream == FEED) {
+            let mac = call.headers.first(MAC_HEADER).expect("a signed question");
+            let target = call.headers.first(":path").expect("a target");
+            let answer = self.lookup.feed.answer(mac, &characters(target));
+            self.world.borrow_mut().answer(call.id, as_answered(answer));
+        }
+    }
+
+    /// The lookups that wait; the service hears of those that are new.
+    fn calls(&self) -> Vec<Call> {
+        let mut calls = self.world.borrow().calls();
+        calls.retain(|call| call.upstream != FEED);
         for call in &calls {
             if self.arrived.borrow_mut().insert(call.id) {
                 self.lookup.arrived(&call.body);
@@ -104,6 +117,16 @@ impl Wasm {
         }
         calls
     }
+}
+
+/// The cluster of the feed.
+const FEED: &str = "revocations";
+
+fn as_answered(answer: Wire) -> Answer {
+    let Some((lines, body)) = answer else { return Answer::Reset };
+    let mut headers = Headers::new();
+    lines.iter().for_each(|(name, value)| headers.add(name, value));
+    Answer::Http { headers, body }
 }
 
 fn as_configured(is_nginx: bool, gate: &Value) -> String {
@@ -164,14 +187,7 @@ impl Steps for Wasm {
     fn answer(&self, nth: usize) -> bool {
         let Some(call) = self.calls().into_iter().nth(nth) else { return false };
         let mac = call.headers.first(MAC_HEADER).expect("a signed question");
-        let answer = match self.lookup.answer(mac, &call.body) {
-            None => Answer::Reset,
-            Some((lines, body)) => {
-                let mut headers = Headers::new();
-                lines.iter().for_each(|(name, value)| headers.add(name, value));
-                Answer::Http { headers, body }
-            }
-        };
+        let answer = as_answered(self.lookup.answer(mac, &call.body));
         self.world.borrow_mut().answer(call.id, answer);
         true
     }
@@ -241,6 +257,7 @@ impl Driver for Wasm {
         while left > 0 {
             let step = left.min(100);
             self.world.borrow_mut().advance(step);
+            self.answer_feed();
             self.settle();
             left -= step;
         }
@@ -264,6 +281,22 @@ impl Driver for Wasm {
             world.end(request);
         }
         outcome
+    }
+
+    fn open(&mut self, request: &Request) -> Sent {
+        let sent = Driver::send(self, request);
+        self.settle();
+        let (_, request) = self.requests.borrow()[sent.0];
+        let outcome = self.look(sent);
+        assert!(matches!(outcome, Outcome::Forwarded(_)), "{outcome:?}");
+        self.world.get_mut().respond(request, [(":status", "200")]);
+        sent
+    }
+
+    fn is_open(&mut self, sent: Sent) -> bool {
+        self.settle();
+        let (_, request) = self.requests.borrow()[sent.0];
+        self.world.get_mut().is_open(request)
     }
 
     fn counters(&mut self) -> BTreeMap<String, u64> {

@@ -7,13 +7,14 @@ mod isolation;
 mod lookups;
 mod outages;
 mod passing;
+mod revocations;
 mod stripping;
 mod together;
 mod waiting;
 
 use crate::scenario::Scenario;
 
-/// Every scenario.
+/// Every scenario that any proxy plays.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
     [
@@ -29,6 +30,12 @@ pub fn all() -> Vec<Scenario> {
         waiting::SCENARIOS,
     ]
     .concat()
+}
+
+/// Those for proxies whose filter can act on all requests.
+#[must_use]
+pub fn acting_on_others() -> Vec<Scenario> {
+    revocations::SCENARIOS.to_vec()
 }
 
 /// Lists scenarios: each a function that takes the world, named by what it shows, with its setup.

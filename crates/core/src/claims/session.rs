@@ -1,10 +1,12 @@
 //! A session: the claims of a token that is authentic and in force.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use serde_json::{Map, Value};
 
 use super::{ClaimsError, Times};
+use crate::revocation::Marks;
 use crate::time::UnixMillis;
 
 /// Who a request comes from, and until when that holds. Only [`super::check`] makes one.
@@ -15,6 +17,7 @@ pub struct Session {
     expiry: Option<f64>,
     expires_at: UnixMillis,
     claims: Map<String, Value>,
+    marks: OnceCell<Marks>,
 }
 
 impl Session {
@@ -25,7 +28,8 @@ impl Session {
             Some(Value::String(subject)) => subject.clone(),
             Some(_) => return Err(ClaimsError::ClaimTypeInvalid),
         };
-        Ok(Self { subject, issued_at: times.iat, expiry: times.exp, expires_at, claims })
+        let marks = OnceCell::new();
+        Ok(Self { subject, issued_at: times.iat, expiry: times.exp, expires_at, claims, marks })
     }
 
     /// `sub`, byte for byte; never empty.
@@ -81,6 +85,11 @@ impl Session {
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         &self.claims
+    }
+
+    /// What revocations know it by; worked out when that is first asked for.
+    pub(crate) fn marks(&self, work_out: impl FnOnce(&Self) -> Marks) -> &Marks {
+        self.marks.get_or_init(|| work_out(self))
     }
 
     /// The session without the claims that the gate does not go by itself, for keeping in memory; `None` when what is

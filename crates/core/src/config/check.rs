@@ -7,6 +7,7 @@ use jwe_gate_contract::{LookupSecret, MAX_FIELDS, is_field_name};
 use super::environment::{Environment, number, secrets, switch, variable};
 use super::error::{ConfigError, Fault};
 use super::raw::{RawBypass, RawCache, RawConfig, RawFailures, RawLimits, RawLookup, RawRoute, RawSession};
+use super::revocation;
 use super::scalar::{MaxAge, SecretRef, Whole};
 use super::{
     Access, AccessLog, BypassConfig, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnUnauthenticated,
@@ -15,9 +16,10 @@ use super::{
 use crate::claims::Rules;
 use crate::cookie::{Limits, Name};
 use crate::jwe::Profile;
+use crate::mac::MacKey;
 use crate::secret::Secret;
 
-type Checked<T> = Result<T, ConfigError>;
+pub(super) type Checked<T> = Result<T, ConfigError>;
 
 /// Reads one configuration: the environment that it refers to, and what the operator should be told.
 struct Reader<'a> {
@@ -32,12 +34,14 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
     let mut reader = Reader { environment, warnings: Vec::new() };
     let sessions = reader.sessions(raw.sessions)?;
     let lookup = reader.lookup(raw.lookup, raw.on_lookup_error)?;
+    let revocation = revocation::checked(raw.revocation, lookup.as_ref(), &sessions, &mut reader.warnings)?;
     let bypass = reader.bypass(raw.bypass)?;
     let (access, on_unauthenticated) = route(raw.routes.as_deref())?;
     Ok(Config {
         host: raw.host,
         sessions,
         lookup,
+        revocation,
         cache: cache(&raw.cache)?,
         access,
         on_unauthenticated,
@@ -180,6 +184,7 @@ impl Reader<'_> {
         };
         let secret = raw.secret.unwrap_or_else(|| SecretRef::Environment("JWE_GATE_LOOKUP_SECRET".to_owned()));
         let secret = self.secret("lookup.secret", secret)?;
+        let feed_key = MacKey::derive(&secret, b"jwe-gate feed in shared data");
         let secret = LookupSecret::new(secret.expose())
             .map_err(|_| ConfigError::new("lookup.secret", Fault::ShortSecret { min: 16 }))?;
         let timeout = size("lookup.timeout_ms", raw.timeout_ms, 10, 60_000, 1_000)?;
@@ -196,6 +201,7 @@ impl Reader<'_> {
             max_fresh: Duration::from_secs(max_fresh),
             fields: fields(raw.fields)?,
             on_error: self.on_lookup_error(on_error),
+            feed_key,
         }))
     }
 
@@ -335,7 +341,7 @@ fn header_name(path: &str, name: &str) -> Checked<String> {
     Ok(name)
 }
 
-fn text(path: &str, raw: Option<String>, default: &str) -> Checked<String> {
+pub(super) fn text(path: &str, raw: Option<String>, default: &str) -> Checked<String> {
     match raw {
         Some(text) if text.is_empty() => Err(ConfigError::new(path, Fault::Empty)),
         Some(text) => Ok(text),
@@ -343,14 +349,14 @@ fn text(path: &str, raw: Option<String>, default: &str) -> Checked<String> {
     }
 }
 
-fn bounded(path: &str, value: u64, min: u64, max: u64) -> Checked<u64> {
+pub(super) fn bounded(path: &str, value: u64, min: u64, max: u64) -> Checked<u64> {
     if (min..=max).contains(&value) {
         return Ok(value);
     }
     Err(ConfigError::new(path, Fault::OutOfBounds { min, max }))
 }
 
-fn size(path: &str, raw: Option<Whole>, min: usize, max: usize, default: usize) -> Checked<usize> {
+pub(super) fn size(path: &str, raw: Option<Whole>, min: usize, max: usize, default: usize) -> Checked<usize> {
     let Some(Whole(value)) = raw else { return Ok(default) };
     let out_of_bounds = || ConfigError::new(path, Fault::OutOfBounds { min: min as u64, max: max as u64 });
     let value = usize::try_from(value).map_err(|_| out_of_bounds())?;

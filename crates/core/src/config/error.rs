@@ -22,6 +22,8 @@ pub enum Fault {
     Duplicate,
     /// A list or a text that must not be empty is.
     Empty,
+    /// With revocations every session must have an end.
+    Endless,
     /// The variable that is referred to is not set.
     EnvironmentUnset,
     /// Not usable as the name of a user's field.
@@ -36,6 +38,8 @@ pub enum Fault {
     CookieName,
     /// No secret is configured, and none of the variables for one is set.
     NoSecret,
+    /// Revocations need `lookup`: its secret and its realm.
+    NeedsLookup,
     /// The field says what happens to requests without a session, and the rule lets them pass.
     OnlyRequired,
     /// The number is outside these bounds.
@@ -45,6 +49,10 @@ pub enum Fault {
         /// The largest that is accepted.
         max: u64,
     },
+    /// The feed must not share the cluster of lookups.
+    OwnCluster,
+    /// The proxy cannot do what this asks for.
+    NotInThisProxy,
     /// An issuer path must begin with a slash.
     Path,
     /// A well-known or default secret, such as `your_secret`.
@@ -96,6 +104,9 @@ impl fmt::Display for Fault {
             Self::CookieName => "is not a cookie name",
             Self::Duplicate => "repeats the profile, cookie and salt of an earlier entry",
             Self::Empty => "must not be empty",
+            Self::Endless => {
+                "must not be `off` with `revocation`: a revocation is remembered for as long as sessions last"
+            }
             Self::EnvironmentUnset => {
                 "the environment variable is not set (in Envoy: vm_config.environment_variables.host_env_keys)"
             }
@@ -104,6 +115,9 @@ impl fmt::Display for Fault {
             Self::HeaderName => "is not a header name",
             Self::HeaderReserved => "is a header that the proxy or the gate needs for itself",
             Self::NoSecret => "no secret: set `secrets`, or one of AUTH_SECRET, NEXTAUTH_SECRET, JWT_SECRET",
+            Self::NeedsLookup => "needs `lookup`: its secret and its realm",
+            Self::NotInThisProxy => "is not possible in this proxy, where a callback acts on its own request alone",
+            Self::OwnCluster => "must be another cluster than that of `lookup`: its answers are held back",
             Self::OnlyRequired => "has a meaning only with the access `required`",
             Self::Path => "must begin with a slash",
             Self::PlaceholderSecret => "is a placeholder and not a secret",

@@ -9,6 +9,9 @@ const MAX_NGINX_BYTES: usize = 4000;
 
 /// Whether the proxy can work with this.
 pub(super) fn suits(config: Config, document: &[u8]) -> Result<Config, ConfigError> {
+    if config.revocation.is_some() && !config.host.capabilities().acts_on_others {
+        return Err(ConfigError::new("revocation", Fault::NotInThisProxy));
+    }
     if config.host == Host::Nginx {
         if document.len() > MAX_NGINX_BYTES {
             return Err(ConfigError::new("host", Fault::TooLong { max: MAX_NGINX_BYTES }));

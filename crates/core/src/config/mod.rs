@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod host;
 mod raw;
+mod revocation;
 mod scalar;
 mod structure;
 
@@ -21,6 +22,7 @@ use crate::capabilities::Host;
 use crate::claims::Rules;
 use crate::cookie::{Limits, Name};
 use crate::jwe::Profile;
+use crate::mac::MacKey;
 use crate::secret::Secret;
 
 /// A configuration that has been checked. It holds secrets, so it is compiled into keys and dropped.
@@ -32,6 +34,8 @@ pub struct Config {
     pub sessions: Vec<SessionConfig>,
     /// How users are looked up; without it every valid token passes.
     pub lookup: Option<LookupConfig>,
+    /// How sessions are ended early; without it none is.
+    pub revocation: Option<RevocationConfig>,
     /// Sizes of the caches.
     pub cache: CacheConfig,
     /// Who may pass. One rule for every request.
@@ -96,6 +100,47 @@ pub struct LookupConfig {
     pub fields: Vec<String>,
     /// What passes while it fails.
     pub on_error: OnLookupError,
+    /// Authenticates what stands in shared data about revocations.
+    pub feed_key: MacKey,
+}
+
+/// How revocations are followed.
+#[derive(Debug)]
+pub struct RevocationConfig {
+    /// The proxy's cluster for the feed: not that of lookups, since its answers are held back.
+    pub cluster: String,
+    /// The `:authority` of questions.
+    pub authority: String,
+    /// How long an answer that says nothing is held back.
+    pub poll: Duration,
+    /// The oldest that what is known may be.
+    pub max_age: Duration,
+    /// What becomes of sessions when it is older.
+    pub on_stale: OnStaleFeed,
+    /// What becomes of open streams when their token expires.
+    pub streams: StreamPolicy,
+}
+
+/// What becomes of sessions while nobody knows which have been ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStaleFeed {
+    /// They are refused.
+    #[default]
+    Deny,
+    /// They pass, unless they are known to have been ended.
+    Serve,
+}
+
+/// What becomes of a stream whose token expires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamPolicy {
+    /// It is cut.
+    #[default]
+    Cut,
+    /// It goes on to its end.
+    Finish,
 }
 
 /// What passes while lookups fail, besides records that are fresh or stale. A denial stays a denial in any case.

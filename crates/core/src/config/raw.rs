@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::error::{ConfigError, Fault};
 use super::scalar::{MaxAge, SecretRef, Whole};
 use super::structure;
-use super::{Access, OnLookupError, OnUnauthenticated, SubjectLog};
+use super::{Access, OnLookupError, OnStaleFeed, OnUnauthenticated, StreamPolicy, SubjectLog};
 use crate::capabilities::Host;
 use crate::jwe::Profile;
 
@@ -18,6 +18,7 @@ pub(super) struct RawConfig {
     pub(super) sessions: Option<Vec<RawSession>>,
     pub(super) lookup: Option<RawLookup>,
     pub(super) on_lookup_error: Option<OnLookupError>,
+    pub(super) revocation: Option<RawRevocation>,
     #[serde(default)]
     pub(super) cache: RawCache,
     pub(super) routes: Option<Vec<RawRoute>>,
@@ -60,6 +61,17 @@ pub(super) struct RawLookup {
     pub(super) max_fresh_seconds: Option<Whole>,
     #[serde(default)]
     pub(super) fields: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRevocation {
+    pub(super) cluster: Option<String>,
+    pub(super) authority: Option<String>,
+    pub(super) poll_ms: Option<Whole>,
+    pub(super) max_feed_age_seconds: Option<Whole>,
+    pub(super) on_stale_feed: Option<OnStaleFeed>,
+    pub(super) stream_policy: Option<StreamPolicy>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -12,12 +12,14 @@ mod name;
 mod pair;
 mod percent;
 mod scan;
+mod set;
 
 pub use bearer::{bearer, looks_like_jwe};
 pub use error::CredentialError;
 pub use keep::{Kept, keep};
 pub use name::Name;
 pub use scan::{Credential, Scan, scan};
+pub use set::sets_session;
 
 /// What is read of a request before it is called too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

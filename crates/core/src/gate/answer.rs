@@ -159,7 +159,11 @@ impl Gate {
         effects: &mut Effects,
     ) {
         let Waiter { pass, session, l0_key, fallback } = waiter;
-        let judgement = known.filter(|known| ended == Ended::Fresh || known.applies_to(&session)).cloned();
+        let is_of_use = |known: &&Judgement| {
+            let admits_outdated = known.verdict == Verdict::Allow && self.is_outdated(known, &session);
+            (ended == Ended::Fresh || known.applies_to(&session)) && !admits_outdated
+        };
+        let judgement = known.filter(is_of_use).cloned();
         let (judgement, stands_in) = match judgement {
             Some(judgement) if ended == Ended::Fresh => (Some(judgement), false),
             later => (Judgement::newest(later, fallback), true),

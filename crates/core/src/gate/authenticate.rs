@@ -128,7 +128,10 @@ impl Gate {
 
     /// A token that has been opened before.
     fn again(&mut self, now: UnixMillis, key: L0Key, known: Rc<Known>, shared: &dyn SharedData) -> Progress {
-        if known.judgement.limits.freshness(now) == Freshness::Fresh && known.judgement.applies_to(&known.session) {
+        if known.judgement.limits.freshness(now) == Freshness::Fresh
+            && known.judgement.applies_to(&known.session)
+            && !self.is_outdated(&known.judgement, &known.session)
+        {
             self.counters.count(Metric::L0Hit);
             return Progress::Known(known);
         }
@@ -161,7 +164,10 @@ impl Gate {
         let shared = Self::l1(lookup, tag, shared);
         let newest = Judgement::newest(shared, remembered);
         let newest = newest.filter(|judgement| judgement.applies_to(&session));
-        let freshness = newest.as_ref().map_or(Freshness::Expired, |newest| newest.limits.freshness(now));
+        let outdated = newest.as_ref().is_some_and(|newest| self.is_outdated(newest, &session));
+        let newest = newest.filter(|newest| !outdated || newest.verdict != Verdict::Allow);
+        let freshness = newest.as_ref().filter(|_| !outdated);
+        let freshness = freshness.map_or(Freshness::Expired, |newest| newest.limits.freshness(now));
         match (newest, freshness) {
             (Some(judgement), Freshness::Fresh) => {
                 self.counters.count(Metric::L1Hit);

@@ -88,15 +88,17 @@ impl Gate {
 
     /// Names the session to the app, unless it has been revoked.
     pub(super) fn admit(&mut self, pass: Pass, known: &Known, reason: &'static str, effects: &mut Effects) {
-        if self.revocations.end(&known.session) {
-            return self.refuse(pass, Denial::Revoked, effects);
+        if let Err(denial) = self.permit(&known.session, pass.issuer_path) {
+            return self.refuse(pass, denial, effects);
+        }
+        if let Some(following) = &mut self.following {
+            following.streams.opened(pass.context, known.session.clone(), pass.issuer_path);
         }
         self.counters.count(Metric::Decision(reason));
         let identity = known.identity.clone().map(|identity| (self.policy.user_id_header.clone(), identity));
         effects.push(Effect::Forward {
             context: pass.context,
             edits: Edits { identity, ..pass.accepted },
-            session: Some(known.session.clone()),
             annotations: Annotations { reason: self.logged(reason), subject: self.logged_subject(known) },
         });
     }
@@ -136,7 +138,7 @@ impl Gate {
     fn forward(&mut self, context: ContextId, edits: Edits, reason: &'static str, effects: &mut Effects) {
         self.counters.count(Metric::Decision(reason));
         let annotations = Annotations { reason: self.logged(reason), subject: None };
-        effects.push(Effect::Forward { context, edits, session: None, annotations });
+        effects.push(Effect::Forward { context, edits, annotations });
     }
 
     fn bypassed(&mut self, context: ContextId, edits: Edits, effects: &mut Effects) {

@@ -1,10 +1,10 @@
 //! What the gate is told, and what it wants done.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::reply::Reply;
-use crate::claims::Session;
 use crate::identity::Identity;
 use crate::shared::QueueId;
 
@@ -28,14 +28,15 @@ pub enum Event<'a> {
         /// Its headers.
         headers: &'a dyn RequestHeaders,
     },
-    /// The headers of the reply to a request that was forwarded for a session.
+    /// The headers of the reply to a request that was forwarded.
     ResponseHeaders {
         /// The request.
         context: ContextId,
-        /// The session that was named when it was forwarded.
-        session: &'a Session,
+        /// The reply's headers.
+        headers: &'a dyn ReplyHeaders,
     },
-    /// The request is over, or its client has gone. Nothing may be done to it any more.
+    /// The request is over, or its client has gone. Nothing may be done to it any more. Of those that did not wait it is
+    /// said only where [`Gate::watches_responses`](super::Gate::watches_responses).
     RequestGone {
         /// The request.
         context: ContextId,
@@ -78,6 +79,12 @@ pub trait RequestHeaders {
     fn are_complete(&self) -> bool;
 }
 
+/// The headers of a reply, read only if they are needed.
+pub trait ReplyHeaders {
+    /// The lines of `Set-Cookie`, in order.
+    fn set_cookies(&self) -> Vec<Vec<u8>>;
+}
+
 /// What is to be done.
 #[derive(Debug)]
 pub enum Effect {
@@ -96,8 +103,6 @@ pub enum Effect {
         context: ContextId,
         /// The changes.
         edits: Edits,
-        /// Whose request it is, if somebody's.
-        session: Option<Rc<Session>>,
         /// What access logs are told.
         annotations: Annotations,
     },
@@ -121,6 +126,13 @@ pub enum Effect {
         reply: Reply,
         /// What access logs are told.
         annotations: Annotations,
+    },
+    /// Let these be the only `Set-Cookie` lines of the reply at hand.
+    SetCookies {
+        /// The request.
+        context: ContextId,
+        /// The lines.
+        lines: Vec<Vec<u8>>,
     },
     /// Tick this often from now on.
     SetTick(Duration),
@@ -151,10 +163,12 @@ pub struct Callout {
     pub cluster: Rc<str>,
     /// The `:authority`.
     pub authority: Rc<str>,
-    /// The MAC of the body, for [`MAC_HEADER`](jwe_gate_contract::MAC_HEADER).
+    /// The request target: path and query.
+    pub target: Cow<'static, str>,
+    /// The MAC of the body, or of the target where there is none, for [`MAC_HEADER`](jwe_gate_contract::MAC_HEADER).
     pub mac: String,
-    /// The body, for a `POST` to [`LOOKUP_PATH`](jwe_gate_contract::LOOKUP_PATH).
-    pub body: Vec<u8>,
+    /// The body of a `POST`; a `GET` has none.
+    pub body: Option<Vec<u8>>,
     /// How long to wait for the answer.
     pub timeout: Duration,
 }

@@ -29,7 +29,7 @@ pub(super) struct Occasionally(Option<UnixMillis>);
 
 impl Occasionally {
     /// Whether it was last said a second ago or more. If so it counts as said now.
-    fn is_due(&mut self, now: UnixMillis) -> bool {
+    pub(super) fn is_due(&mut self, now: UnixMillis) -> bool {
         let due = self.0.is_none_or(|last| last.after(SECOND) <= now || now < last);
         if due {
             self.0 = Some(now);

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::authenticate::Source;
 use super::decide::{Pass, cookie_edit};
 use super::event::{ContextId, Edits, HeaderEdit, RequestHeaders};
+use super::read::is_issuer_path;
 use super::{Effects, Gate};
 use crate::config::Access;
 use crate::cookie;
@@ -38,9 +39,14 @@ impl Gate {
             return false;
         }
         let cookie = if edit == HeaderEdit::Keep { HeaderEdit::Replace(line) } else { edit };
+        let issuer_path =
+            self.following.is_some() && headers.first(":path").is_none_or(|path| is_issuer_path(&policy, &[path]));
+        if self.permit(&known.session, issuer_path).is_err() {
+            return false;
+        }
         let accepted = Edits { cookie, ..Edits::default() };
         self.counters.count(Metric::L0Hit);
-        self.finish(Pass { context, accepted, anonymous: None, issuer_path: false }, Ok(known), effects);
+        self.finish(Pass { context, accepted, anonymous: None, issuer_path }, Ok(known), effects);
         true
     }
 
@@ -56,7 +62,7 @@ impl Gate {
         let passes = known.session.expires_at() > now
             && judgement.verdict == Verdict::Allow
             && judgement.limits.freshness(now) == Freshness::Fresh
-            && !self.revocations.end(&known.session);
+            && !self.is_outdated(judgement, &known.session);
         let strangers = || cookie_edit(cookie::keep(&lines, &policy.names, Some(credential)));
         let edit = if scan.has_strangers() { strangers() } else { HeaderEdit::Keep };
         passes.then_some((known, edit))

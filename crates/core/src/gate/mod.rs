@@ -11,10 +11,12 @@ mod authenticate;
 mod decide;
 mod event;
 mod failing;
+mod following;
 mod known;
 mod question;
 mod read;
 mod reply;
+mod streams;
 mod together;
 mod waiting;
 
@@ -22,19 +24,20 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use event::{
-    Annotations, Callout, CalloutId, ContextId, Edits, Effect, Event, HeaderEdit, LogLevel, RequestHeaders,
+    Annotations, Callout, CalloutId, ContextId, Edits, Effect, Event, HeaderEdit, LogLevel, ReplyHeaders,
+    RequestHeaders,
 };
 pub use reply::Reply;
 
 use crate::failures::Failures;
 use crate::l0::L0;
 use crate::metrics::Counters;
+use crate::nonce::Nonces;
 use crate::policy::Policy;
-use crate::revocation::Revocations;
 use crate::shared::SharedData;
 use crate::time::UnixMillis;
 use failing::Occasionally;
-use question::Nonces;
+use following::Following;
 use together::{News, Own};
 use waiting::Waiting;
 
@@ -59,7 +62,8 @@ pub struct Gate {
     waiting: Waiting,
     own: Own,
     news: News,
-    revocations: Revocations,
+    /// How revocations are followed, where they are.
+    following: Option<Following>,
     /// Where a client may not fail as often as it likes.
     failures: Option<Failures>,
     counters: Counters,
@@ -67,6 +71,8 @@ pub struct Gate {
     /// When it was last said that requests pass unconfirmed.
     warned: Occasionally,
     ticked: UnixMillis,
+    /// The time of the event at hand.
+    now: UnixMillis,
 }
 
 /// The effects of one event, in the order in which they are to be played.
@@ -76,7 +82,7 @@ impl Gate {
     /// A gate with empty caches. `seed` is fresh randomness: it keys the hash of tokens and makes nonces.
     #[must_use]
     pub fn new(policy: Policy, seed: [u8; 16]) -> Self {
-        let mut nonces = Nonces::new(seed);
+        let mut nonces = Nonces::new("jwe-gate nonce", seed);
         Self {
             l0: L0::new(policy.cache.l0_entries, seed),
             waiting: Waiting::new(policy.waiting_limits),
@@ -86,38 +92,42 @@ impl Gate {
             failures: policy.failures.map(|limit| Failures::new(limit, seed)),
             warned: Occasionally::default(),
             ticked: UnixMillis(0),
+            following: policy.revocation.as_ref().map(|revocation| Following::new(revocation, seed)),
             policy: Rc::new(policy),
-            revocations: Revocations::default(),
+            now: UnixMillis(0),
             counters: Counters::default(),
         }
     }
 
     /// Takes an event and says what is to be done.
     pub fn handle(&mut self, now: UnixMillis, event: Event<'_>, shared: &dyn SharedData, effects: &mut Effects) {
+        self.now = now;
         match event {
             Event::Configured => self.configured(effects),
             Event::RequestHeaders { context, headers } => self.request(now, context, headers, shared, effects),
-            Event::ResponseHeaders { context, session } => {
-                if self.revocations.end(session) {
-                    effects.push(Effect::Cut { context });
-                }
-            }
-            Event::RequestGone { context } => self.waiting.forget(context),
+            Event::ResponseHeaders { context, headers } => self.replied(context, headers, effects),
+            Event::RequestGone { context } => self.gone(context),
             Event::QueueMessages(messages) => {
+                self.catch_up(now, shared, effects);
                 self.heard(now, messages, shared, effects);
                 self.ask(now, shared, effects);
             }
             Event::Tick => self.tick(now, shared, effects),
+            Event::DispatchFailed { callout } if self.asks_feed_by(callout) => self.feed_refused(now),
             Event::DispatchFailed { callout } => self.refused(now, callout, shared, effects),
+            Event::Answered { callout, mac, body } if self.asks_feed_by(callout) => {
+                self.feed_answered(now, (mac, body), shared, effects);
+            }
             Event::Answered { callout, mac, body } => self.answered(now, callout, (mac, body), shared, effects),
             Event::UnknownAnswer => self.unknown_answer(),
         }
     }
 
-    /// Whether there is anything that [`Event::ResponseHeaders`] could bring about.
+    /// Whether there is anything that [`Event::ResponseHeaders`] could bring about, or the end of a request that was
+    /// forwarded.
     #[must_use]
     pub fn watches_responses(&self) -> bool {
-        !self.revocations.is_empty()
+        self.following.is_some()
     }
 
     /// Whether no request waits and no lookup is under way.
@@ -129,6 +139,17 @@ impl Gate {
     /// What has been counted since this was last called.
     pub fn counters(&mut self) -> &mut Counters {
         &mut self.counters
+    }
+
+    fn gone(&mut self, context: ContextId) {
+        self.waiting.forget(context);
+        if let Some(following) = &mut self.following {
+            following.streams.gone(context);
+        }
+    }
+
+    fn asks_feed_by(&self, callout: CalloutId) -> bool {
+        self.following.as_ref().is_some_and(|following| following.is_asked_by(callout))
     }
 
     fn configured(&mut self, effects: &mut Effects) {
@@ -143,6 +164,7 @@ impl Gate {
             return;
         }
         self.ticked = now;
+        self.follow(now, shared, effects);
         self.look_after(now, shared, effects);
         self.ask(now, shared, effects);
         self.give_up_overdue(now, shared, effects);

@@ -1,11 +1,10 @@
 //! Asking the lookup service: what is queued travels together.
 
-use jwe_gate_contract::{LookupQuestion, MAX_QUESTIONS, Question, VERSION};
+use jwe_gate_contract::{LOOKUP_PATH, LookupQuestion, MAX_QUESTIONS, Question, VERSION};
 
 use super::event::{Callout, Effect};
 use super::waiting::Asked;
 use super::{Effects, Gate};
-use crate::mac::digest;
 use crate::metrics::Metric;
 use crate::policy::LookupPolicy;
 use crate::shared::SharedData;
@@ -13,32 +12,6 @@ use crate::time::UnixMillis;
 
 /// How long after its timeout a callout is given up although the host has said nothing.
 pub(super) const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// Values that are never used twice, and that nobody outside can tell before.
-#[derive(Debug)]
-pub(super) struct Nonces {
-    seed: [u8; 16],
-    used: u64,
-}
-
-impl Nonces {
-    pub(super) fn new(seed: [u8; 16]) -> Self {
-        Self { seed, used: 0 }
-    }
-
-    pub(super) fn text(&mut self) -> String {
-        format!("{:032x}", u128::from_be_bytes(self.next()))
-    }
-
-    pub(super) fn number(&mut self) -> u64 {
-        u64::from_be_bytes(self.next())
-    }
-
-    fn next<const N: usize>(&mut self) -> [u8; N] {
-        self.used += 1;
-        digest("jwe-gate nonce", &[&self.seed, &self.used.to_le_bytes()])
-    }
-}
 
 impl Gate {
     /// Asks about every queued lookup that no other worker is asking about. Only called where the host lets the root
@@ -91,8 +64,9 @@ impl Gate {
             callout,
             cluster: lookup.cluster.clone(),
             authority: lookup.authority.clone(),
+            target: LOOKUP_PATH.into(),
             mac: lookup.secret.sign_question(&body),
-            body,
+            body: Some(body),
             timeout: lookup.timeout,
         }));
     }

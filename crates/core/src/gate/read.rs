@@ -75,7 +75,7 @@ fn opens(policy: &Policy, values: &[Vec<u8>]) -> bool {
 }
 
 /// A path that cannot be read is taken for one of the issuer's: those are handled more strictly.
-fn is_issuer_path(policy: &Policy, values: &[Vec<u8>]) -> bool {
+pub(super) fn is_issuer_path(policy: &Policy, values: &[Vec<u8>]) -> bool {
     let [path] = values else { return true };
     let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
     let odd = path.iter().any(|byte| matches!(byte, b'%' | b'\\' | b';')) || path.windows(2).any(|two| two == b"//");

@@ -12,14 +12,15 @@ use std::collections::BTreeMap;
 use super::event::Effect;
 use super::failing::Ended;
 use super::question::GRACE;
-use super::waiting::LookupKey;
+use super::waiting::{LookupKey, Waiter};
 use super::{Effects, Gate, TICK};
+use crate::claims::Session;
 use crate::leads::{Followers, Lead, LeadNumber};
 use crate::metrics::Metric;
 use crate::policy::LookupPolicy;
 use crate::record::Tag;
 use crate::roster::{Entry, Incarnation, Roster, SILENCE, WorkerNumber};
-use crate::shared::{Change, SharedData, change};
+use crate::shared::{Change, QueueId, SharedData, change};
 use crate::time::UnixMillis;
 use crate::verdict::Judgement;
 
@@ -40,8 +41,23 @@ impl Own {
         Self { incarnation: Incarnation(incarnation), number: None, seen: UnixMillis(0) }
     }
 
+    /// What it says of itself. Where it cannot be woken the number of its queue means nothing.
+    pub(super) fn entry(&self, now: UnixMillis, shared: &dyn SharedData) -> Entry {
+        Entry { incarnation: self.incarnation, queue: shared.queue().unwrap_or(QueueId(0)), seen: now }
+    }
+
+    /// Whether this entry is its own.
+    pub(super) fn is(&self, entry: &Entry) -> bool {
+        entry.incarnation == self.incarnation
+    }
+
     /// Tells the others that this worker is there, unless it has just done so. Returns its number, if it could get one.
-    fn show(&mut self, roster: &Roster<'_>, now: UnixMillis, shared: &dyn SharedData) -> Option<WorkerNumber> {
+    pub(super) fn show(
+        &mut self,
+        roster: &Roster<'_>,
+        now: UnixMillis,
+        shared: &dyn SharedData,
+    ) -> Option<WorkerNumber> {
         if self.number.is_some() && u128::from(now.0.abs_diff(self.seen.0)) < TICK.as_millis() {
             return self.number;
         }
@@ -224,7 +240,10 @@ impl Gate {
         if known.limits.fresh_until <= now {
             return;
         }
-        for waiter in self.waiting.finish_for(key, |waiter| known.applies_to(&waiter.session)) {
+        let following = self.following.as_ref();
+        let is_outdated = |session: &Session| following.is_some_and(|following| following.outdates(known, session));
+        let serves = |waiter: &Waiter| known.applies_to(&waiter.session) && !is_outdated(&waiter.session);
+        for waiter in self.waiting.finish_for(key, serves) {
             self.go_on(now, waiter, Some(known), Ended::Fresh, effects);
         }
     }

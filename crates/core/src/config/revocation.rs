@@ -1,0 +1,42 @@
+//! How revocations are followed.
+
+use std::time::Duration;
+
+use super::check::{Checked, bounded, size, text};
+use super::error::{ConfigError, Fault};
+use super::raw::RawRevocation;
+use super::{LookupConfig, OnStaleFeed, RevocationConfig, SessionConfig, StreamPolicy};
+
+/// Revocations are followed where users are looked up, and must be remembered for as long as sessions last.
+pub(super) fn checked(
+    raw: Option<RawRevocation>,
+    lookup: Option<&LookupConfig>,
+    sessions: &[SessionConfig],
+    warnings: &mut Vec<String>,
+) -> Checked<Option<RevocationConfig>> {
+    let Some(raw) = raw else { return Ok(None) };
+    let poll = Duration::from_millis(size("revocation.poll_ms", raw.poll_ms, 100, 10_000, 500)? as u64);
+    // Three polls, lest one that is lost make the feed stale.
+    let least = (3 * poll).as_secs() + 1;
+    let max_age = raw.max_feed_age_seconds.map_or(30.max(least), |whole| whole.0);
+    let max_age = bounded("revocation.max_feed_age_seconds", max_age, least, 86_400)?;
+    let Some(lookup) = lookup else { return Err(ConfigError::new("revocation", Fault::NeedsLookup)) };
+    if let Some(index) = sessions.iter().position(|session| session.rules.max_session_age.is_none()) {
+        return Err(ConfigError::new(format!("sessions[{index}].max_session_age"), Fault::Endless));
+    }
+    let cluster = text("revocation.cluster", raw.cluster, "jwe_gate_revocations")?;
+    if cluster == lookup.cluster {
+        return Err(ConfigError::new("revocation.cluster", Fault::OwnCluster));
+    }
+    if raw.on_stale_feed == Some(OnStaleFeed::Serve) {
+        warnings.push("revocation.on_stale_feed: while the feed is not heard, revoked sessions pass".to_owned());
+    }
+    Ok(Some(RevocationConfig {
+        cluster,
+        authority: text("revocation.authority", raw.authority, &lookup.authority)?,
+        poll,
+        max_age: Duration::from_secs(max_age),
+        on_stale: raw.on_stale_feed.unwrap_or_default(),
+        streams: raw.stream_policy.unwrap_or(StreamPolicy::Cut),
+    }))
+}
