@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Make a token, as the app would.
     Mint(MintArguments),
+    /// End sessions early, on every proxy: one by its `sid`, or all of a user's.
+    Revoke(RevokeArguments),
     /// Swap back to what was deployed before.
     Rollback(RollbackArguments),
     /// Say which version a built filter is, of which commit, by which tools, and its checksum.
@@ -63,6 +65,36 @@ pub(crate) struct DeployArguments {
     pub(crate) admin: Vec<String>,
     #[command(flatten)]
     pub(crate) at: WhereArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeArguments {
+    /// The lookup service, such as `https://lookup.example.org`.
+    #[arg(long, value_name = "URL")]
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) target: RevokeTarget,
+    /// The realm that the service serves.
+    #[arg(long, default_value = "default")]
+    pub(crate) realm: String,
+    /// The environment variable that holds what administrators show.
+    #[arg(long, value_name = "NAME", default_value = "REVOCATION_ADMIN_TOKEN")]
+    pub(crate) token_env: String,
+    /// The authority to trust for `https`, in PEM; the well-known ones if not given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// What is to end.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct RevokeTarget {
+    /// All sessions of the user with this id, up to now.
+    #[arg(long, value_name = "ID")]
+    pub(crate) subject: Option<String>,
+    /// The session with this `sid`.
+    #[arg(long, value_name = "SID")]
+    pub(crate) session: Option<String>,
 }
 
 #[derive(Debug, Args)]

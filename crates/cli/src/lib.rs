@@ -1,10 +1,11 @@
 //! `jwe-gate`: looks into session tokens, mints them, checks configurations, swaps the filter of running Envoys,
-//! and warms caches.
+//! ends sessions, and warms caches.
 //!
 //! Exit status: 0 for a good answer, 1 for a bad one, 2 when the question could not be asked, 3 when a swap left Envoys
 //! that differ from each other or from what they were. No command prints a secret, and none takes one as an argument,
 //! where every user of the machine could read it.
 
+mod agent;
 mod arguments;
 mod check;
 mod deploy;
@@ -12,6 +13,7 @@ mod failure;
 mod hints;
 mod inspect;
 mod mint;
+mod revoke;
 mod version;
 mod warm;
 
@@ -29,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Deploy(arguments) => deploy::deploy(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Mint(arguments) => mint::run(&arguments),
+        Command::Revoke(arguments) => revoke::run(&arguments),
         Command::Rollback(arguments) => deploy::rollback(&arguments),
         Command::Version(arguments) => version::run(&arguments),
         Command::Warm(arguments) => warm::run(&arguments),

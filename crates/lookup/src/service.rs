@@ -92,8 +92,8 @@ pub async fn serve(
     service: Service,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let preparing = tokio::spawn(become_ready(service.lookup.clone(), service.readiness.clone()));
     let revocations = service.revoking.as_ref().map(|revoking| revoking.revocations.clone());
+    let preparing = tokio::spawn(become_ready(service.lookup.clone(), revocations.clone(), service.readiness.clone()));
     let following = revocations.clone().map(|revocations| tokio::spawn(revocations.run()));
     let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
     let shutdown = async move {
@@ -123,8 +123,8 @@ pub async fn serve(
     result
 }
 
-/// Reads the database's tables as soon as that is possible.
-async fn become_ready(lookup: Lookup, readiness: Readiness) {
+/// Reads the database's tables as soon as that is possible, and waits until it is known what is revoked.
+async fn become_ready(lookup: Lookup, revocations: Option<Revocations>, readiness: Readiness) {
     let mut told = None;
     while let Err(error) = lookup.prepare().await {
         if told.as_ref() != Some(&error) {
@@ -132,6 +132,9 @@ async fn become_ready(lookup: Lookup, readiness: Readiness) {
             told = Some(error);
         }
         tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+    if let Some(revocations) = revocations {
+        revocations.first_read().await;
     }
     readiness.set();
     tracing::info!("ready");

@@ -13,12 +13,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
 
 use jwe_gate_core::config::LookupConfig;
 use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use crate::agent::agent;
 use crate::arguments::WarmArguments;
 use crate::check;
 use crate::failure::Failure;
@@ -97,24 +96,3 @@ fn users(path: &Path) -> Result<Vec<String>, Failure> {
     let text = String::from_utf8(bytes).map_err(|_| Failure::UserEncoding(path.to_owned()))?;
     Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
-
-fn agent(authority: Option<&Path>) -> Result<Agent, Failure> {
-    let mut tls = TlsConfig::builder();
-    if let Some(path) = authority {
-        let pem = fs::read(path).map_err(Failure::io(path))?;
-        let certificate = Certificate::from_pem(&pem).map_err(|_| Failure::Certificate(path.to_owned()))?;
-        tls = tls.root_certs(RootCerts::new_with_certs(&[certificate]));
-    }
-    let config = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        // A redirect is an answer: the page would be asked for without the session's cookie.
-        .max_redirects(0)
-        .max_idle_connections(MOST_CONNECTIONS)
-        .max_idle_connections_per_host(MOST_CONNECTIONS)
-        .tls_config(tls.build());
-    Ok(config.build().into())
-}
-
-const MOST_CONNECTIONS: usize = 256;
-const PATIENCE: Duration = Duration::from_secs(30);

@@ -11,11 +11,10 @@ pub(super) async fn live() -> StatusCode {
     StatusCode::OK
 }
 
-/// The database's tables have been read, and what is revoked. An outage after that changes nothing: what is cached is
+/// The database has been read: its tables, and what is revoked. An outage after that changes nothing: what is cached is
 /// still answered.
 pub(super) async fn ready(State(service): State<Service>) -> StatusCode {
-    let knows_revocations = service.revoking.as_ref().is_none_or(|revoking| revoking.revocations.is_ready());
-    if service.readiness.is_set() && knows_revocations { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    if service.readiness.is_set() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 pub(super) async fn metrics(State(service): State<Service>) -> impl IntoResponse {

@@ -110,6 +110,12 @@ impl Revocations {
         self.0.progress.borrow().read > 0
     }
 
+    /// Waits for that.
+    pub async fn first_read(&self) {
+        // The sender lives as long as we do.
+        let _ = self.0.progress.subscribe().wait_for(|progress| progress.read > 0).await;
+    }
+
     /// Answers everybody who waits, now and from now on.
     pub fn stop(&self) {
         self.0.progress.send_modify(|progress| progress.stopping = true);

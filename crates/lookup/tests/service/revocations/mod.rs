@@ -1,11 +1,14 @@
 //! Revocations: written durably, numbered in the order in which they become visible, told to every proxy.
 
+mod documented;
 mod durable;
 mod embedded;
 mod feed;
 mod orders;
+mod program;
 mod requests;
 mod rights;
+mod settings;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,7 +34,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-use crate::support::{FRESHNESS, LOAD, SECRET, schema, store};
+use crate::support::{FRESHNESS, LOAD, SECRET, World, schema, store};
 
 pub(crate) const ADMIN: &str = "what administrators show in tests";
 
@@ -50,6 +53,7 @@ pub(crate) struct Replica {
     pub(crate) router: Router,
     pub(crate) revocations: Revocations,
     pub(crate) clock: Clock,
+    pub(crate) readiness: Readiness,
     running: JoinHandle<()>,
 }
 
@@ -84,6 +88,7 @@ impl Replica {
             metrics: metrics.clone(),
             clock: clock.clone(),
         });
+        let readiness = Readiness::default();
         let lookup = Lookup::new(Parts {
             store: Arc::new(store(users, schema("pg-adapter"))),
             shared: None,
@@ -98,11 +103,18 @@ impl Replica {
             realm: "default".into(),
             lookup,
             metrics,
-            readiness: Readiness::default(),
+            readiness: readiness.clone(),
             revoking: Some(Revoking { revocations: revocations.clone(), admin: AdminToken::new(ADMIN) }),
         };
         let running = tokio::spawn(revocations.clone().run());
-        Self { router: router(service), revocations, clock, running }
+        Self { router: router(service), revocations, clock, readiness, running }
+    }
+
+    pub(crate) fn without_revocations(users: &Database) -> Self {
+        let world = World::new(store(users, schema("pg-adapter")));
+        let mut replica = Self::start(users, RULES);
+        replica.router = world.router;
+        replica
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answered {
