@@ -1,4 +1,4 @@
-//! Writes what is shipped beside the filter: a checksum, a bill of materials, and an OCI image.
+//! Writes what is shipped beside the filter: checksums, a bill of materials, and an OCI image.
 //!
 //! All of it follows from the module and the sources alone: no time, no path and no random number is in it, so that
 //! whoever builds the same commit with the same compiler gets the same files.
@@ -12,38 +12,50 @@ mod sbom;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use jwe_gate_build_info::BuildInfo;
 use sha2::{Digest, Sha256};
 
 pub use contents::{Contents, Package};
 
-const MODULE: &str = "jwe_gate.wasm";
+/// The filter for Envoy, and for the proxies around it that load images.
+const ENVOY: &str = "jwe_gate.wasm";
 
-/// The filter, and what there is to say about it.
+/// The same code with the callbacks that nginx needs. Nothing loads that from an image, so it is in none.
+const NGINX: &str = "jwe_gate_nginx.wasm";
+
+/// A file of the filter, and what there is to say about it.
 #[derive(Debug)]
-pub struct Module {
-    /// The bytes.
-    pub wasm: Vec<u8>,
+pub(crate) struct Module {
+    pub(crate) file: &'static str,
+    pub(crate) wasm: Vec<u8>,
     /// What it says about itself.
-    pub info: BuildInfo,
+    pub(crate) info: BuildInfo,
 }
 
-/// Reads `folder/jwe_gate.wasm` and writes the files beside it.
+impl Module {
+    fn read(folder: &Path, file: &'static str) -> Result<Self> {
+        let wasm = fs::read(folder.join(file)).context(file)?;
+        let info = BuildInfo::read(&wasm).context(file)?;
+        Ok(Self { file, wasm, info })
+    }
+}
+
+/// Reads both modules in `folder` and writes the files beside them.
 ///
 /// # Errors
 ///
-/// When a file cannot be read or written, or the module does not say what it is.
+/// When a file cannot be read or written, a module does not say what it is, or they are not of one build.
 pub fn write(folder: &Path, contents: &Contents) -> Result<()> {
-    let file = folder.join(MODULE);
-    let wasm = fs::read(&file).with_context(|| file.display().to_string())?;
-    let info = BuildInfo::read(&wasm).with_context(|| file.display().to_string())?;
-    let module = Module { wasm, info };
+    let modules = [Module::read(folder, ENVOY)?, Module::read(folder, NGINX)?];
+    let [envoy, nginx] = &modules;
+    ensure!(envoy.info == nginx.info, "{ENVOY} and {NGINX} are not of one build");
 
-    let checksum = format!("{}  {MODULE}\n", sha256(&module.wasm));
-    fs::write(folder.join("jwe_gate.wasm.sha256"), checksum)?;
-    fs::write(folder.join("jwe_gate.cdx.json"), lines(&sbom::document(&module, contents))?)?;
-    oci::write(&folder.join("oci"), &module)
+    for Module { file, wasm, .. } in &modules {
+        fs::write(folder.join(format!("{file}.sha256")), format!("{}  {file}\n", sha256(wasm)))?;
+    }
+    fs::write(folder.join("jwe_gate.cdx.json"), lines(&sbom::document(&modules, contents))?)?;
+    oci::write(&folder.join("oci"), envoy)
 }
 
 /// In hexadecimal.

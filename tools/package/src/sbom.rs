@@ -1,17 +1,19 @@
-//! The bill of materials, as `CycloneDX` 1.6 in JSON: what is in the module, each with version and licence.
+//! The bill of materials, as `CycloneDX` 1.6 in JSON: what is in the modules, each with version and licence. They are made
+//! of the same, so that one is enough; it names each file by its checksum.
 
 use serde_json::{Value, json};
 
 use crate::{Contents, Module, Package, sha256};
 
-pub(crate) fn document(module: &Module, contents: &Contents) -> Value {
+pub(crate) fn document(modules: &[Module; 2], contents: &Contents) -> Value {
     let mut root = component(&contents.root);
-    insert(&mut root, "hashes", json!([{ "alg": "SHA-256", "content": sha256(&module.wasm) }]));
-    if let Some(commit) = &module.info.commit {
+    insert(&mut root, "components", modules.iter().map(file).collect());
+    let [Module { info, .. }, _] = modules;
+    if let Some(commit) = &info.commit {
         insert(&mut root, "properties", json!([{ "name": "jwe-gate:commit", "value": commit }]));
     }
     let packages = std::iter::once(&contents.root).chain(&contents.parts);
-    let tools = module.info.tools.iter().map(|tool| json!({ "type": "application", "name": tool }));
+    let tools = info.tools.iter().map(|tool| json!({ "type": "application", "name": tool }));
     json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -37,6 +39,11 @@ fn component(package: &Package) -> Value {
     component
 }
 
+fn file(module: &Module) -> Value {
+    let hash = json!({ "alg": "SHA-256", "content": sha256(&module.wasm) });
+    json!({ "type": "file", "name": module.file, "hashes": [hash] })
+}
+
 fn dependencies(package: &Package) -> Value {
     json!({ "ref": package.purl(), "dependsOn": package.uses })
 }
@@ -59,16 +66,27 @@ mod tests {
     }
 
     #[test]
-    fn it_names_the_module_by_its_checksum_and_every_part_with_what_it_uses() {
-        let info = BuildInfo { version: "1.2.3".into(), commit: Some("c0ffee".into()), tools: vec!["rustc 1".into()] };
-        let module = Module { wasm: b"abc".to_vec(), info };
+    fn it_names_the_modules_by_their_checksums_and_every_part_with_what_it_uses() {
+        let module = |file, wasm: &[u8]| {
+            let tools = vec!["rustc 1".into()];
+            let info = BuildInfo { version: "1.2.3".into(), commit: Some("c0ffee".into()), tools };
+            Module { file, wasm: wasm.to_vec(), info }
+        };
         let leaf = package("leaf", &[]);
         let branch = package("branch", &[&leaf]);
         let root = package("jwe-gate", &[&branch]);
-        let document = document(&module, &Contents { root, parts: vec![branch, leaf] });
+        let modules = [module("one.wasm", b"abc"), module("other.wasm", b"")];
+        let document = document(&modules, &Contents { root, parts: vec![branch, leaf] });
 
         let told = &document["metadata"]["component"];
-        assert_eq!(told["hashes"][0]["content"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        let sums = [
+            ("one.wasm", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            ("other.wasm", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ];
+        for (number, (name, sum)) in sums.into_iter().enumerate() {
+            let file = &told["components"][number];
+            assert_eq!((&file["name"], &file["hashes"][0]["content"]), (&name.into(), &sum.into()));
+        }
         assert_eq!(told["properties"][0]["value"], "c0ffee");
         assert_eq!(document["metadata"]["tools"]["components"][0]["name"], "rustc 1");
         let parts = document["components"].as_array().unwrap();

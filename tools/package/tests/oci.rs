@@ -1,4 +1,4 @@
-//! The OCI image, read back as a registry and a proxy read it.
+//! What is packed: the OCI image, read back as a registry and a proxy read it, and the checksums.
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "also the helpers of a test may fail it")]
 
@@ -15,21 +15,25 @@ use sha2::{Digest, Sha256};
 /// A module that names its version and nothing else.
 const WASM: &[u8] = b"\0asm\x01\0\0\0\0\x0d\x07version0.1.0";
 
+/// The same with another section after it.
+const FOR_NGINX: &[u8] = b"\0asm\x01\0\0\0\0\x0d\x07version0.1.0\0\x02\x01x";
+
 struct Folder(PathBuf);
 
 impl Folder {
-    /// Packs [`WASM`] in a folder of its own.
+    /// Packs [`WASM`] and [`FOR_NGINX`] in a folder of its own.
     fn packed(name: &str) -> Self {
         let folder = Self(env::temp_dir().join(format!("jwe-gate-package-{}-{name}", process::id())));
         fs::create_dir_all(&folder.0).unwrap();
         fs::write(folder.0.join("jwe_gate.wasm"), WASM).unwrap();
-        folder.pack();
+        fs::write(folder.0.join("jwe_gate_nginx.wasm"), FOR_NGINX).unwrap();
+        folder.pack().unwrap();
         folder
     }
 
-    fn pack(&self) {
+    fn pack(&self) -> anyhow::Result<()> {
         let root = Package { name: "jwe-gate".into(), version: "0.1.0".into(), license: None, uses: BTreeSet::new() };
-        jwe_gate_package::write(&self.0, &Contents { root, parts: Vec::new() }).unwrap();
+        jwe_gate_package::write(&self.0, &Contents { root, parts: Vec::new() })
     }
 
     fn json(&self, file: &str) -> Value {
@@ -105,7 +109,7 @@ fn packing_again_elsewhere_gives_the_same_files_and_leaves_nothing_of_before() {
     let (one, other) = (Folder::packed("one"), Folder::packed("another-folder"));
     let stale = other.0.join("oci/blobs/sha256/stale");
     fs::write(&stale, "left over").unwrap();
-    other.pack();
+    other.pack().unwrap();
     let (of_one, of_other) = (files(&one.0), files(&other.0));
     assert_eq!(of_one.len(), of_other.len());
     for ((path, content), (_, other_content)) in of_one.iter().zip(&of_other) {
@@ -114,8 +118,20 @@ fn packing_again_elsewhere_gives_the_same_files_and_leaves_nothing_of_before() {
 }
 
 #[test]
-fn the_checksum_file_is_what_sha256sum_reads() {
+fn the_checksum_files_are_what_sha256sum_reads() {
     let folder = Folder::packed("checksum");
-    let checksum = fs::read_to_string(folder.0.join("jwe_gate.wasm.sha256")).unwrap();
-    assert_eq!(checksum, format!("{}  jwe_gate.wasm\n", sha256(WASM)));
+    for (file, wasm) in [("jwe_gate.wasm", WASM), ("jwe_gate_nginx.wasm", FOR_NGINX)] {
+        let checksum = fs::read_to_string(folder.0.join(format!("{file}.sha256"))).unwrap();
+        assert_eq!(checksum, format!("{}  {file}\n", sha256(wasm)));
+    }
+}
+
+#[test]
+fn modules_of_different_builds_are_not_packed() {
+    let folder = Folder::packed("builds");
+    let other = [&WASM[..WASM.len() - 1], b"1"].concat();
+    fs::write(folder.0.join("jwe_gate_nginx.wasm"), other).unwrap();
+    assert!(folder.pack().unwrap_err().to_string().contains("not of one build"));
+    fs::remove_file(folder.0.join("jwe_gate_nginx.wasm")).unwrap();
+    assert!(folder.pack().unwrap_err().to_string().contains("jwe_gate_nginx.wasm"));
 }
