@@ -23,6 +23,7 @@ impl Document {
         // The names that the configuration code asked for here, and all that it may ask for with other values.
         let asked = configuration.variables.iter().map(String::as_str);
         let variables: BTreeSet<&str> = VARIABLES.into_iter().chain(asked).collect();
+        let names = variables.iter().copied().collect::<Vec<_>>().join(" ");
         let plugin = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
             "config": {
@@ -34,9 +35,12 @@ impl Document {
                     "runtime": "envoy.wasm.runtime.v8",
                     "code": { "local": { "filename": module } },
                     "environment_variables": { "host_env_keys": variables },
+                    // The filter does not read it. Before 1.39, Envoy goes by this and the code when it looks for a VM that it
+                    // can take again, and not by the variables: one with other variables would be taken as it is.
+                    "configuration": { "@type": TEXT, "value": names },
                 },
                 "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "@type": TEXT,
                     "value": configuration.text,
                 },
             },
@@ -70,6 +74,8 @@ impl Document {
 }
 
 const VERSION_DIGITS: usize = 16;
+
+const TEXT: &str = "type.googleapis.com/google.protobuf.StringValue";
 
 /// The variables of `envoy/envoy.yaml`.
 const VARIABLES: [&str; 13] = [

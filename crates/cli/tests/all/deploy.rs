@@ -125,6 +125,9 @@ fn the_first_document_is_the_filter_of_the_configuration_under_a_version() {
     // The variables of the shipped file, and those that this configuration names.
     let names = plugin["vm_config"]["environment_variables"]["host_env_keys"].as_array().unwrap();
     assert!(names.contains(&json!("AUTH_SECRET")) && names.contains(&json!("SECRET")), "{names:?}");
+    // Other variables, another VM: Envoy before 1.39 tells them apart by this alone.
+    let told = plugin["vm_config"]["configuration"]["value"].as_str().unwrap();
+    assert_eq!(told.split(' ').map(|name| json!(name)).collect::<Vec<_>>(), *names);
     let module = plugin["vm_config"]["code"]["local"]["filename"].as_str().unwrap();
     assert_eq!(std::fs::read_to_string(module).unwrap(), MODULE);
     assert!(module.ends_with(&format!("kept/jwe_gate-{}.wasm", sha256(module))), "{module}");
