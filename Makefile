@@ -5,7 +5,7 @@
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
-setup: ## install what demo and test need: Rust's wasm target, Envoy, Redis, Postgres
+setup: ## install what demo and test need: Rust's wasm target, Envoy, Redis, Postgres, nginx
 	@scripts/setup test
 
 build: ## build the filter into dist/jwe_gate.wasm

@@ -54,6 +54,29 @@ pub fn profile(conf: &str) -> Nginx {
     nginx
 }
 
+/// The configuration without `ngx_wasm_module`'s lines, for an nginx that has no such module.
+#[must_use]
+pub fn without_module(conf: &str) -> String {
+    let (before, rest) = conf.split_once("\nwasm {").expect("a block for the module");
+    let (_, after) = rest.split_once("\n}\n").expect("its end");
+    let mut text = format!("{before}\n{after}");
+    while let Some(start) = text.find("\n            proxy_wasm") {
+        // There is none within a filter's configuration, which is JSON.
+        let length = text[start..].find(';').expect("the end of a directive");
+        text.replace_range(start..=start + length, "");
+    }
+    text
+}
+
+/// The configuration with other words here and there, each of which it must have.
+#[must_use]
+pub fn replaced(conf: &str, pairs: &[(&str, &str)]) -> String {
+    pairs.iter().fold(conf.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "nginx.conf has no {from}");
+        text.replace(from, to)
+    })
+}
+
 fn variable(name: &str) -> &str {
     name.strip_prefix('$').expect("a variable")
 }

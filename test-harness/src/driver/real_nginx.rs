@@ -149,7 +149,7 @@ fn conf(setup: &Setup, places: &Places<'_>) -> String {
     let shipped = nginx_conf::shipped();
     let (head, server) = shipped.split_once("    server {\n        listen").expect("the shipped server");
     let (server, _) = server.rsplit_once('}').expect("the end of http");
-    let head = replaced(
+    let head = nginx_conf::replaced(
         // The service of a test speaks plain HTTP.
         &without_lines(head, "tls_"),
         &[
@@ -178,13 +178,6 @@ fn addressed(mut gate: Value, service: SocketAddr) -> String {
         set(&mut gate, "/lookup/cluster", json!(service.to_string()));
     }
     gate.to_string()
-}
-
-fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
-    pairs.iter().fold(text.to_owned(), |text, (from, to)| {
-        assert!(text.contains(from), "nginx.conf has no {from}");
-        text.replace(from, to)
-    })
 }
 
 fn without_lines(text: &str, with: &str) -> String {

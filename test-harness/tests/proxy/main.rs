@@ -1,4 +1,5 @@
-//! The filter in a real Envoy. `make test-envoy-matrix` runs most of it in each supported version.
+//! The filter in a real Envoy, and what nginx does by itself under the shipped configuration. `make test-envoy-matrix` runs
+//! most of it in each supported version of Envoy.
 //!
 //! One program, since each one links compilers and databases anew; the tests share what it costs to start.
 #![allow(
@@ -18,6 +19,7 @@ mod h2;
 mod hostile;
 mod hot_swap;
 mod lookup_cluster;
+mod nginx;
 mod refusals;
 mod remint;
 mod schemas_chain;
