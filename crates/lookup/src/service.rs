@@ -24,8 +24,8 @@ use crate::store::{PostgresStore, SqliteStore, StoreError, UserStore};
 /// When the `SQLite` file cannot be used, or does not have what is to be read of users.
 pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
     let (clock, metrics) = (Clock::default(), Arc::new(Metrics::new()));
-    let revoking = match &settings.revocations {
-        Some(how) => Some(revoking(&settings, how, &metrics, &clock).await?),
+    let journal = match &settings.revocations {
+        Some(how) => Some((how.clone(), journal(&settings).await?)),
         None => None,
     };
     let (users, sessions) = settings.schema.record_labels();
@@ -40,37 +40,22 @@ pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
         Users::Postgres(it) => Arc::new(PostgresStore::new(it.server, it.size, settings.schema, it.timeout)),
     };
     let memory = MemoryCache::new(MEMORY_RECORDS);
-    let parts =
-        Parts { store, shared, memory, freshness: settings.freshness, load, metrics: Arc::clone(&metrics), clock };
-    Ok(Service {
-        secret: settings.secret,
-        realm: settings.realm.into(),
-        lookup: Lookup::new(parts),
-        metrics,
-        readiness: Readiness::default(),
-        revoking,
-    })
+    let freshness = settings.freshness;
+    let parts = Parts { store, shared, memory, freshness, load, metrics: Arc::clone(&metrics), clock: clock.clone() };
+    let (secret, realm, lookup): (_, Arc<str>, _) = (settings.secret, settings.realm.into(), Lookup::new(parts));
+    let revoking = journal.map(|(RevocationSettings { admin, rules }, journal)| {
+        let (secret, realm, lookup, metrics) = (secret.clone(), realm.clone(), lookup.clone(), Arc::clone(&metrics));
+        let parts = revocation::Parts { journal, lookup, secret, realm, rules, metrics, clock };
+        Revoking { revocations: Revocations::new(parts), admin }
+    });
+    Ok(Service { secret, realm, lookup, metrics, readiness: Readiness::default(), revoking })
 }
 
-async fn revoking(
-    settings: &Settings,
-    how: &RevocationSettings,
-    metrics: &Arc<Metrics>,
-    clock: &Clock,
-) -> Result<Revoking, StoreError> {
-    let journal: Arc<dyn Journal> = match &settings.users {
+async fn journal(settings: &Settings) -> Result<Arc<dyn Journal>, StoreError> {
+    Ok(match &settings.users {
         Users::Embedded { path, .. } => Arc::new(SqliteJournal::open(path, &settings.realm).await?),
         Users::Postgres(it) => Arc::new(PostgresJournal::new(it.server.clone(), &settings.realm, it.timeout)),
-    };
-    let revocations = Revocations::new(revocation::Parts {
-        journal,
-        secret: settings.secret.clone(),
-        realm: settings.realm.as_str().into(),
-        rules: how.rules,
-        metrics: Arc::clone(metrics),
-        clock: clock.clone(),
-    });
-    Ok(Revoking { revocations, admin: how.admin.clone() })
+    })
 }
 
 async fn embedded(path: &Path, seeds: &[String], selection: Selection) -> Result<SqliteStore, StoreError> {

@@ -1,20 +1,24 @@
 //! The cache inside the process: small, bounded, and never behind what was put into it.
 //!
-//! Denials have a place of their own, so that any number of unknown users never pushes out the known ones.
+//! Denials have a place of their own, so that any number of unknown users never pushes out the known ones. It also
+//! remembers who has been changed since: what is known of them from before is of no use, wherever it is kept.
 
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::key::RecordKey;
-use crate::record::Held;
+use crate::record::{Held, Record};
 
 /// A bounded map of records, where an older one never replaces a newer one.
 pub struct MemoryCache {
     positives: Cache<RecordKey, Held>,
     denials: Cache<RecordKey, Held>,
+    /// When they were changed, by the database's clock.
+    changes: Cache<RecordKey, u64>,
 }
 
 impl MemoryCache {
@@ -22,7 +26,22 @@ impl MemoryCache {
     #[must_use]
     pub fn new(capacity: u64) -> Self {
         let sized = |capacity| Cache::builder().max_capacity(capacity).expire_after(HardLimit).build();
-        Self { positives: sized(capacity), denials: sized(capacity / 4) }
+        // The latest are those that matter, however often others are asked for.
+        let changes = Cache::builder().max_capacity(capacity).eviction_policy(EvictionPolicy::lru()).build();
+        Self { positives: sized(capacity), denials: sized(capacity / 4), changes }
+    }
+
+    /// What is known from before this moment, by the database's clock, has been overtaken.
+    pub fn change(&self, key: &RecordKey, as_of_ms: u64) {
+        self.changes.entry(key.clone()).and_compute_with(|old| {
+            if old.is_some_and(|old| old.into_value() >= as_of_ms) { Op::Nop } else { Op::Put(as_of_ms) }
+        });
+    }
+
+    /// Whether the user has been changed since.
+    #[must_use]
+    pub fn is_overtaken(&self, key: &RecordKey, record: &Record) -> bool {
+        self.changes.get(key).is_some_and(|changed| record.as_of_ms < changed)
     }
 
     /// The record, if it may still be used at all.
@@ -128,6 +147,17 @@ mod tests {
         assert!(cache.positives.get(&key).is_some() && cache.denials.get(&key).is_none());
         cache.put(&key, held(DENY, 2, now));
         assert_eq!(cache.find(&key, now).unwrap().record.verdict, allow("7"));
+    }
+
+    #[test]
+    fn what_is_known_from_before_a_change_is_overtaken() {
+        let (cache, now) = (MemoryCache::new(10), Instant::now());
+        let is_overtaken = |as_of_ms| cache.is_overtaken(&key("7"), &held(allow("7"), as_of_ms, now).record);
+        assert!(!is_overtaken(0));
+        cache.change(&key("7"), 5);
+        cache.change(&key("7"), 3);
+        assert!(is_overtaken(4) && !is_overtaken(5));
+        assert!(!cache.is_overtaken(&key("8"), &held(allow("8"), 4, now).record));
     }
 
     #[test]

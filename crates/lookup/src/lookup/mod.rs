@@ -138,6 +138,11 @@ impl Lookup {
         self.works.parts.store.prepare().await
     }
 
+    /// The user was changed at this moment, by the database's clock: what is known from before is of no use.
+    pub fn changed(&self, subject: &str, as_of_ms: u64) {
+        self.works.parts.memory.change(&RecordKey::new(Kind::Subject, subject), as_of_ms);
+    }
+
     /// How many questions are being worked on.
     #[must_use]
     pub fn under_way(&self) -> usize {
@@ -174,7 +179,11 @@ impl Lookup {
         let (mut pending, mut departures) = (Vec::with_capacity(wanted.len()), Vec::new());
         for Wanted { kind, key: text, issued_at_ms, .. } in wanted {
             let key = RecordKey::new(kind, &text);
-            let usable = |held: &Held| held.is_fresh(now) && held.record.speaks_of(issued_at_ms);
+            let usable = |held: &Held| {
+                held.is_fresh(now)
+                    && held.record.speaks_of(issued_at_ms)
+                    && !parts.memory.is_overtaken(&key, &held.record)
+            };
             if let Some(held) = parts.memory.find(&key, now).filter(usable) {
                 pending.push((key, Pending::Now(held)));
                 continue;
@@ -222,6 +231,9 @@ impl Works {
             Landed::Found(held, layer) => (held.outcome(now), layer),
             Landed::Failed(cause) => {
                 let record = self.parts.memory.find(key, now).filter(|_| cause != Cause::Unsupported);
+                // An outage does not re-admit who may have been barred.
+                let overtaken = |held: &Held| self.parts.memory.is_overtaken(key, &held.record);
+                let record = record.filter(|held| held.record.is_denial() || !overtaken(held));
                 let last_resort = record.and_then(|held| held.last_resort(now));
                 last_resort.map_or((Outcome::Failed { cause }, Layer::None), |outcome| (outcome, Layer::LastResort))
             }

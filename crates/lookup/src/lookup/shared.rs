@@ -96,7 +96,8 @@ impl Works {
                 self.parts.memory.put(departure.flight.key(), held.clone());
                 // Redis may have missed what this process has read since, such as a denial.
                 let is_newest = self.newer(departure.flight.key(), held, now).is_none();
-                is_newest && held.is_fresh(now) && held.record.speaks_of(departure.issued_at_ms)
+                let is_overtaken = self.parts.memory.is_overtaken(departure.flight.key(), &held.record);
+                is_newest && !is_overtaken && held.is_fresh(now) && held.record.speaks_of(departure.issued_at_ms)
             });
             match usable {
                 Some(held) => {

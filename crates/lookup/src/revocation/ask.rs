@@ -47,7 +47,7 @@ impl Inner {
                 }
                 Some(Step::Unknown) | None => {
                     if !std::mem::replace(&mut rung, true) {
-                        self.bell.notify_one();
+                        self.ears.bell.notify_one();
                     }
                     impatient
                 }

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 impl Revocations {
     /// Reads what is written, here and elsewhere, for as long as it is polled. One task does.
     pub async fn run(self) {
-        tokio::join!(self.0.follow(), self.0.listen(), self.0.prune());
+        tokio::join!(self.0.follow(), self.0.listen(), self.0.write_changes(), self.0.prune());
     }
 }
 
@@ -40,7 +40,7 @@ impl Inner {
             }
             *told = None;
             // Whichever is first. A bell that rang while we read has us read again at once.
-            let _ = tokio::time::timeout(self.parts.rules.poll, self.bell.notified()).await;
+            let _ = tokio::time::timeout(self.parts.rules.poll, self.ears.bell.notified()).await;
         }
     }
 
@@ -72,6 +72,8 @@ impl Inner {
                     continue;
                 }
             }
+            // Before the proxies hear of it, and ask.
+            self.tell_lookup(&page.rows);
             let (secret, realm) = (&self.parts.secret, &*self.parts.realm);
             entries.extend(page.rows.iter().map(|row| entry(row, secret, realm)));
             if page.rows.len() < PAGE as usize {
@@ -93,7 +95,7 @@ impl Inner {
 
     async fn listen(&self) {
         loop {
-            let error = self.parts.journal.listen(&self.bell).await;
+            let error = self.parts.journal.listen(&self.ears).await;
             tracing::debug!(%error, "not told of revocations that others write; they are found by polling");
             tokio::time::sleep(BEFORE_LISTENING_AGAIN).await;
         }

@@ -5,6 +5,7 @@
 //! the database what one costs.
 
 mod ask;
+mod changes;
 mod feed;
 mod follow;
 mod write;
@@ -14,13 +15,14 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use jwe_gate_contract::LookupSecret;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc, watch};
 
 pub use write::Wanted;
 
 use crate::clock::Clock;
+use crate::lookup::Lookup;
 use crate::metrics::Metrics;
-use crate::store::journal::Journal;
+use crate::store::journal::{Change, Ears, Journal};
 use feed::Feed;
 
 /// How revocations work here. Services that share a database have the same rules.
@@ -34,12 +36,16 @@ pub struct Rules {
     pub max_session_age: Duration,
     /// How often the database is read where nothing tells that it should be.
     pub poll: Duration,
+    /// How long a verdict may be used at most, and so the longest that the change of a user must be remembered.
+    pub verdicts: Duration,
 }
 
 /// What it is made of.
 pub struct Parts {
     /// Where revocations are kept.
     pub journal: Arc<dyn Journal>,
+    /// Is told of users that were changed.
+    pub lookup: Lookup,
     /// Makes tags.
     pub secret: LookupSecret,
     /// The one realm that is served.
@@ -60,8 +66,9 @@ struct Inner {
     parts: Parts,
     /// Nothing until the database has been read.
     feed: RwLock<Option<Feed>>,
-    /// Rung when there may be something to read.
-    bell: Notify,
+    ears: Ears,
+    /// What the ears hear.
+    changes: Mutex<mpsc::Receiver<Change>>,
     /// How many readings have begun.
     begun: AtomicU64,
     progress: watch::Sender<Progress>,
@@ -94,10 +101,12 @@ impl Revocations {
     /// Of these parts. Nothing is read before it [runs](Self::run).
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let (sender, changes) = mpsc::channel(MOST_CHANGES);
         Self(Arc::new(Inner {
             parts,
             feed: RwLock::default(),
-            bell: Notify::new(),
+            ears: Ears { bell: Notify::new(), changes: sender },
+            changes: Mutex::new(changes),
             begun: AtomicU64::new(0),
             progress: watch::Sender::default(),
             waiting: Semaphore::new(MOST_WAITING),
@@ -160,3 +169,6 @@ impl Refusal {
 
 /// One for each proxy process, and room for many proxies.
 const MOST_WAITING: usize = 10_000;
+
+/// Users that were changed and not written yet. They take a commit each, and sign-outs wait in between.
+const MOST_CHANGES: usize = 1_000;

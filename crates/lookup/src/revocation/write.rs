@@ -48,7 +48,7 @@ impl Inner {
             Written::New(place) => (place, true),
             Written::Repeated(place) => (place, false),
         };
-        self.bell.notify_one();
+        self.ears.bell.notify_one();
         let promised_delay_ms = whole_ms(self.parts.rules.delay);
         let (realm, id) = (self.parts.realm.to_string(), row.request_id);
         let receipt =

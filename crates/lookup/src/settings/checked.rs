@@ -63,6 +63,7 @@ impl Settings {
     /// The first variable that is wrong, and why.
     pub fn read(flags: Flags, variables: Variables<'_>) -> Result<Self, SettingsError> {
         let reader = Reader { variables };
+        let freshness = freshness(&reader)?;
         Ok(Self {
             listen: listen(&flags, &reader)?,
             secret: secret(&reader)?,
@@ -70,9 +71,9 @@ impl Settings {
             schema: schema(&flags, &reader)?,
             redis: redis(&flags, &reader)?,
             prefix: prefix(&reader)?,
-            freshness: freshness(&reader)?,
+            freshness,
             questions: questions(&reader)?,
-            revocations: RevocationSettings::read(&reader)?,
+            revocations: RevocationSettings::read(&reader, &freshness)?,
             log: log(&reader)?,
             users: users(flags, &reader)?,
         })

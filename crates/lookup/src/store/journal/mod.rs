@@ -12,7 +12,8 @@ pub use sqlite::SqliteJournal;
 
 use async_trait::async_trait;
 use jwe_gate_contract::Bounds;
-use tokio::sync::Notify;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, mpsc};
 
 use super::StoreError;
 
@@ -43,8 +44,55 @@ pub trait Journal: Send + Sync {
     /// When the database cannot be asked.
     async fn prune(&self) -> Result<u64, StoreError>;
 
-    /// Rings when others may have written, until that fails. Who relies on it alone misses something.
-    async fn listen(&self, bell: &Notify) -> StoreError;
+    /// Tells what the database says by itself, until that fails. Who relies on it alone misses something.
+    async fn listen(&self, ears: &Ears) -> StoreError;
+}
+
+/// Where the database is heard.
+#[derive(Debug)]
+pub struct Ears {
+    /// Rung when others may have written.
+    pub bell: Notify,
+    /// Gets the users that were changed. What does not fit is lost.
+    pub changes: mpsc::Sender<Change>,
+}
+
+/// A notice that a user was changed. All services get the same one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Change(String);
+
+impl Change {
+    /// From the text of a notice: a transaction's number, a space, and the user's id.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        text.split_once(' ').filter(|(_, subject)| !subject.is_empty())?;
+        Some(Self(text.to_owned()))
+    }
+
+    /// The user's id.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.0.split_once(' ').map_or("", |(_, subject)| subject)
+    }
+
+    /// The id of the request that all services make of this notice, so that it is written once.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        use std::fmt::Write;
+        let digest = Sha256::digest(&self.0);
+        digest.iter().take(16).fold("changed-".to_owned(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
+
+/// Names nobody.
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Change(..)")
+    }
 }
 
 /// A row to be written. The database adds the time at which it is.

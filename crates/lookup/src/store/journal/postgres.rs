@@ -9,9 +9,8 @@ use async_trait::async_trait;
 use jwe_gate_contract::Bounds;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgListener, PgPool, PgRow};
-use tokio::sync::Notify;
 
-use super::{Journal, Named, NewRow, Page, Place, Row, Written, signed};
+use super::{Change, Ears, Journal, Named, NewRow, Page, Place, Row, Written, signed};
 use crate::store::loan::Loan;
 use crate::store::{PostgresPool, StoreError, milliseconds};
 
@@ -146,15 +145,20 @@ impl Journal for PostgresJournal {
         Ok(self.in_time(work).await?.rows_affected())
     }
 
-    async fn listen(&self, bell: &Notify) -> StoreError {
+    async fn listen(&self, ears: &Ears) -> StoreError {
         let listening = async {
             let mut connection = PgListener::connect_with(&self.pool).await?;
-            connection.listen(CHANNEL).await?;
+            connection.listen_all([WRITTEN, CHANGED]).await?;
             // What was written before is not told.
-            bell.notify_one();
+            ears.bell.notify_one();
             // Nothing comes after the connection was lost.
-            while connection.try_recv().await?.is_some() {
-                bell.notify_one();
+            while let Some(notice) = connection.try_recv().await? {
+                if notice.channel() == WRITTEN {
+                    ears.bell.notify_one();
+                } else if let Some(change) = Change::new(notice.payload()) {
+                    // Too many at once: the rest is noticed when what is known of them is no longer fresh.
+                    let _ = ears.changes.try_send(change);
+                }
             }
             Err::<(), sqlx::Error>(sqlx::Error::PoolClosed)
         };
@@ -188,7 +192,8 @@ const CONNECTIONS: u32 = 4;
 const TO_RECOVER: u32 = 20;
 
 const TRIES: usize = 10;
-const CHANNEL: &str = "jwe_gate_revocations";
+const WRITTEN: &str = "jwe_gate_revocations";
+const CHANGED: &str = "jwe_gate_user_changed";
 const TABLES: &str = include_str!("../../../sql/revocations.sql");
 const TABLES_EXIST: &str =
     "SELECT to_regclass('jwe_gate_feed') IS NOT NULL AND to_regclass('jwe_gate_revocations') IS NOT NULL";

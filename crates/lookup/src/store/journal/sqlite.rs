@@ -8,9 +8,8 @@ use sqlx::Row as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use tokio::sync::Notify;
 
-use super::{Journal, Named, NewRow, Page, Place, Row, Written, signed};
+use super::{Ears, Journal, Named, NewRow, Page, Place, Row, Written, signed};
 use crate::store::{StoreError, milliseconds};
 
 /// Revocations in an `SQLite` file.
@@ -82,7 +81,7 @@ impl Journal for SqliteJournal {
     }
 
     /// Nobody else writes.
-    async fn listen(&self, _bell: &Notify) -> StoreError {
+    async fn listen(&self, _ears: &Ears) -> StoreError {
         std::future::pending().await
     }
 }

@@ -120,7 +120,7 @@ async fn each_answer_is_described_and_each_that_is_described_is_given() {
     while cursor.after < 3 {
         replica.follow(&mut cursor, 5_000).await;
     }
-    // A change is announced as well; nothing writes one yet.
+    // As the trigger does.
     let changed = "INSERT INTO jwe_gate_revocations SELECT 'default', 4, 'changed', 'changed', '7', 'database', 1, 0, 0, \
                    9700000000000; UPDATE jwe_gate_feed SET seq = 4";
     postgres.run_sql(&database, changed).unwrap();

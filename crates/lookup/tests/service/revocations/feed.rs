@@ -7,8 +7,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use jwe_gate_lookup::revocation::Rules;
 use jwe_gate_lookup::store::StoreError;
-use jwe_gate_lookup::store::journal::{Journal, NewRow, Page, PostgresJournal, Written};
-use tokio::sync::Notify;
+use jwe_gate_lookup::store::journal::{Ears, Journal, NewRow, Page, PostgresJournal, Written};
 
 use super::{Cursor, RULES, Replica, TOLD_ONLY, journal};
 use crate::support::{eventually, postgres, users_with_id};
@@ -34,7 +33,7 @@ impl Journal for Deaf {
         self.0.prune().await
     }
 
-    async fn listen(&self, _bell: &Notify) -> StoreError {
+    async fn listen(&self, _ears: &Ears) -> StoreError {
         std::future::pending().await
     }
 }

@@ -1,5 +1,6 @@
 //! Revocations: written durably, numbered in the order in which they become visible, told to every proxy.
 
+mod changes;
 mod documented;
 mod durable;
 mod embedded;
@@ -21,7 +22,7 @@ use jwe_gate_contract::{
     FeedAnswer, FeedQuestion, LookupSecret, MAC_HEADER, Message, REVOCATIONS_PATH, Receipt, RevocationRequest, Shown,
     Target, VERSION,
 };
-use jwe_gate_lookup::cache::MemoryCache;
+use jwe_gate_lookup::cache::{MemoryCache, SharedCache};
 use jwe_gate_lookup::clock::Clock;
 use jwe_gate_lookup::http::{AdminToken, Readiness, Revoking, Service, router};
 use jwe_gate_lookup::lookup::{Lookup, Parts};
@@ -30,11 +31,12 @@ use jwe_gate_lookup::revocation::{self, Revocations, Rules};
 use jwe_gate_lookup::store::PostgresPool;
 use jwe_gate_lookup::store::journal::{Journal, PostgresJournal};
 use jwe_gate_test_parts::postgres::Database;
+use jwe_gate_test_parts::redis::Redis;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-use crate::support::{FRESHNESS, LOAD, SECRET, World, schema, store};
+use crate::support::{FRESHNESS, LOAD, SECRET, World, redis_cache, schema, store};
 
 pub(crate) const ADMIN: &str = "what administrators show in tests";
 
@@ -43,6 +45,7 @@ pub(crate) const RULES: Rules = Rules {
     skew: Duration::from_secs(5),
     max_session_age: Duration::from_hours(30 * 24),
     poll: Duration::from_millis(100),
+    verdicts: Duration::from_hours(1),
 };
 
 /// Reads on its own after an hour: whatever it knows sooner, it was told.
@@ -78,34 +81,34 @@ impl Replica {
     }
 
     pub(crate) fn on(journal: Arc<dyn Journal>, users: &Database, rules: Rules) -> Self {
+        Self::with(journal, users, None, rules)
+    }
+
+    pub(crate) fn with(journal: Arc<dyn Journal>, users: &Database, redis: Option<&Redis>, rules: Rules) -> Self {
         let (clock, metrics) = (Clock::default(), Arc::new(Metrics::new()));
-        let secret = LookupSecret::new(SECRET).unwrap();
-        let revocations = Revocations::new(revocation::Parts {
-            journal,
-            secret: secret.clone(),
-            realm: "default".into(),
-            rules,
-            metrics: metrics.clone(),
-            clock: clock.clone(),
-        });
-        let readiness = Readiness::default();
+        let (secret, realm): (_, Arc<str>) = (LookupSecret::new(SECRET).unwrap(), "default".into());
+        let shared = redis.map(|redis| -> Arc<dyn SharedCache> { Arc::new(redis_cache(&redis.url(), &clock)) });
         let lookup = Lookup::new(Parts {
             store: Arc::new(store(users, schema("pg-adapter"))),
-            shared: None,
+            shared,
             memory: MemoryCache::new(100),
             freshness: FRESHNESS,
             load: LOAD,
             metrics: metrics.clone(),
             clock: clock.clone(),
         });
-        let service = Service {
-            secret,
-            realm: "default".into(),
-            lookup,
-            metrics,
-            readiness: readiness.clone(),
-            revoking: Some(Revoking { revocations: revocations.clone(), admin: AdminToken::new(ADMIN) }),
-        };
+        let revocations = Revocations::new(revocation::Parts {
+            journal,
+            lookup: lookup.clone(),
+            secret: secret.clone(),
+            realm: realm.clone(),
+            rules,
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+        });
+        let readiness = Readiness::default();
+        let revoking = Some(Revoking { revocations: revocations.clone(), admin: AdminToken::new(ADMIN) });
+        let service = Service { secret, realm, lookup, metrics, readiness: readiness.clone(), revoking };
         let running = tokio::spawn(revocations.clone().run());
         Self { router: router(service), revocations, clock, readiness, running }
     }
