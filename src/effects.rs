@@ -127,8 +127,7 @@ impl Player<'_> {
 
     fn annotate(&self, annotations: &Annotations) {
         let by_variable = !self.capabilities().edits_headers;
-        let told = [("reason", annotations.reason), ("subject", annotations.subject.as_deref())];
-        for (name, value) in told.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        for (name, value) in &annotations.0 {
             if by_variable {
                 // Only logs read it: one that is not declared is not wanted.
                 let _ = host::set_variable(&format!("jwe_{name}"), value.as_bytes());
@@ -174,8 +173,11 @@ fn edit(edits: &Edits) {
     }
     edit_header("cookie", &edits.cookie);
     edit_header("authorization", &edits.authorization);
-    if let Some((name, identity)) = &edits.identity {
-        host::set_header(name, identity.user_id.as_bytes());
+    for (name, value) in edits.identity.iter().flat_map(|identity| &identity.headers) {
+        host::set_header(name, value.as_bytes());
+    }
+    if let Some((name, token)) = &edits.proof {
+        host::set_header(name, token.as_bytes());
     }
     for (name, value) in &edits.set {
         host::set_header(name, value.as_bytes());

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, UNIX_EPOCH};
 
 use jwe_gate_core::gate::{Callout, ReplyHeaders, RequestHeaders};
+use jwe_gate_core::headers::HeaderMap;
 use jwe_gate_core::shared::{Cas, QueueId, SharedData, SharedKey};
 use jwe_gate_core::time::UnixMillis;
 use proxy_wasm::hostcalls;
@@ -36,18 +37,8 @@ pub(crate) struct CurrentRequest {
 }
 
 impl RequestHeaders for CurrentRequest {
-    fn all(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let map = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
-        let lower = |(name, value): (String, Vec<u8>)| {
-            let mut name = name.into_bytes();
-            name.make_ascii_lowercase();
-            (name, value)
-        };
-        map.into_iter().map(lower).collect()
-    }
-
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
+    fn map(&self) -> HeaderMap {
+        HeaderMap::new(raw::request_headers().unwrap_or_default())
     }
 
     /// In Envoy the address that `X-Forwarded-For`, the PROXY protocol and the like lead to, as far as its configuration

@@ -15,24 +15,30 @@ const MARKS: [(&str, &str); 3] =
 
 /// Tells the proxy what goes on; whether it has taken all of it.
 pub(crate) fn tell(edits: &Edits) -> bool {
-    let identity = edits.identity.as_ref().map(|(_, identity)| identity.user_id.as_bytes());
-    let variables = [
-        ("jwe_user", identity.unwrap_or_default()),
-        ("jwe_cookie", line(&edits.cookie)),
-        ("jwe_authorization", line(&edits.authorization)),
-    ];
+    let identity = edits.identity.iter().flat_map(|identity| &identity.headers);
+    // Of two words about one header the latter counts.
+    let proof = edits.proof.iter().map(|(header, token)| (header, token.as_bytes()));
+    let identity = identity.map(|(header, value)| (header, value.as_bytes())).chain(proof);
+    let identity: Vec<_> = identity.map(|(header, value)| (variable(header), value)).collect();
+    let identity = identity.iter().map(|(name, value)| (name.as_str(), *value));
+    let variables = [("jwe_cookie", line(&edits.cookie)), ("jwe_authorization", line(&edits.authorization))];
     let marks = MARKS.iter().map(|(header, variable)| (*variable, mark(edits, header)));
     // What has no variable cannot be told, and is not left out either.
     let is_known = |name: &&'static str| MARKS.iter().any(|(header, _)| header == name);
     if !edits.set.iter().all(|(name, _)| is_known(name)) {
         return false;
     }
-    let all = variables.into_iter().chain(marks).chain([(ADMITTED, &b"1"[..])]);
+    let all = identity.chain(variables).chain(marks).chain([(ADMITTED, &b"1"[..])]);
     let refused = all.into_iter().find(|(name, value)| !host::set_variable(name, value));
     if let Some((name, _)) = refused {
         host::log(LogLevel::Error, &format!("jwe-gate: no request passes, as the server does not `set ${name} \"\";`"));
     }
     refused.is_none()
+}
+
+/// The variable of a header: `$jwe_x_user_id` for `x-user-id`.
+fn variable(header: &str) -> String {
+    format!("jwe_{}", header.replace('-', "_"))
 }
 
 /// What the app is told of a request besides its user.

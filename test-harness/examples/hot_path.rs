@@ -11,7 +11,10 @@ use serde_json::json;
 const ROUNDS: u64 = 100;
 
 fn main() {
-    for listener_strips in [false, true] {
+    for headers in [1, 6] {
+        let headers =
+            (0..headers).map(|index| (format!("x-user-{index}"), json!("sub"))).collect::<serde_json::Map<_, _>>();
+        let count = headers.len();
         let setup = World::setup().env("AUTH_SECRET", SECRET).env("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET);
         let mut world = setup.build(&artefact::bytes()).expect("the artefact loads");
         world.set_cluster("lookup", Cluster::Reachable);
@@ -19,7 +22,7 @@ fn main() {
         let config = json!({
             "sessions": [{ "profile": "authjs", "cookie": COOKIE }],
             "lookup": { "cluster": "lookup" },
-            "listener_strips": listener_strips,
+            "identity": { "headers": headers },
         });
         let root = world.configure(vm, "gate", config.to_string()).expect("the configuration is accepted");
         let token = Token::of("alice", world.now_ms()).claim("name", "Alice Example").claim("email", "alice@app.test");
@@ -55,7 +58,7 @@ fn main() {
             world.response_body(sent, "hello", true);
             world.end(sent);
         }
-        println!("listener_strips: {listener_strips}: {} units of work a request", world.work() / ROUNDS);
+        println!("{count} identity headers: {} units of work a request", world.work() / ROUNDS);
         for (name, calls) in world.hostcalls() {
             println!("  {:5.2} {name}", *calls as f64 / ROUNDS as f64);
         }

@@ -1,8 +1,12 @@
 //! What a client sends.
 
 /// A request: header lines in order, pseudo headers aside.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The host, with or without a port.
+    pub host: String,
     /// The path.
     pub path: String,
     /// The header lines.
@@ -17,7 +21,27 @@ impl Request {
     /// `GET` this path.
     #[must_use]
     pub fn get(path: &str) -> Self {
-        Self { path: path.into(), ..Self::default() }
+        Self::new("GET", path)
+    }
+
+    /// This method on this path, at the host `app.test`.
+    #[must_use]
+    pub fn new(method: &str, path: &str) -> Self {
+        Self {
+            method: method.into(),
+            host: "app.test".into(),
+            path: path.into(),
+            headers: Vec::new(),
+            gate: 0,
+            worker: 0,
+        }
+    }
+
+    /// Is for this host.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        self.host = host.into();
+        self
     }
 
     /// `GET /` with these cookies.
@@ -50,7 +74,8 @@ impl Request {
     /// The header map of a proxy.
     #[must_use]
     pub fn map(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let pseudo = [(":method", "GET"), (":scheme", "http"), (":authority", "app.test"), (":path", &self.path)];
+        let pseudo =
+            [(":method", &*self.method), (":scheme", "http"), (":authority", &self.host), (":path", &self.path)];
         let pseudo = pseudo.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
         let lower = self.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
         pseudo.into_iter().chain(lower).collect()
@@ -59,7 +84,7 @@ impl Request {
     /// The bytes of an HTTP/1.1 request.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("GET {} HTTP/1.1\r\nhost: app.test\r\n", self.path).into_bytes();
+        let mut bytes = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.path, self.host).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend([name.as_slice(), b": ", value, b"\r\n"].concat());
         }

@@ -50,7 +50,6 @@ fn start(lookup: &Lookup) -> Result<Envoy> {
         "lookup": { "cluster": "jwe_gate_lookup", "authority": "lookup", "timeout_ms": 5000 },
         "cache": { "l0_entries": L0_ENTRIES, "l1_records": L1_RECORDS, "record_bytes": RECORD_BYTES },
         "routes": [{ "access": "required" }],
-        "listener_strips": true,
     });
     let filter = Filter::new(&module("jwe_gate.wasm")?, &configuration.to_string());
     let filter = filter.environment(&["AUTH_SECRET", "JWE_GATE_LOOKUP_SECRET"]);

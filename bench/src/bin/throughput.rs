@@ -70,7 +70,6 @@ fn variants() -> Result<[Variant; 6]> {
             "sessions": [{ "profile": "authjs", "cookie": COOKIE }],
             "lookup": { "cluster": "jwe_gate_lookup", "authority": "lookup", "timeout_ms": 2000 },
             "routes": [{ "access": "required" }],
-            "listener_strips": true,
             "access_log": access_log,
         });
         let filter = Filter::new(&module("jwe_gate.wasm")?, &configuration.to_string()).name(name).vm_id(name);

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::claims::Session;
-use crate::identity::Identity;
+use crate::identity::{Identity, Proof};
 use crate::time::UnixMillis;
 use crate::verdict::{Judgement, Verdict};
 
@@ -30,8 +30,12 @@ pub struct Known {
     pub session: Rc<Session>,
     /// What the lookup said of its user.
     pub judgement: Judgement,
-    /// What the app is told; `None` for a denial.
-    pub identity: Option<Rc<Identity>>,
+    /// What the app and logs are told; no headers for a denial.
+    pub identity: Rc<Identity>,
+    /// What the app is told with a signature.
+    pub proof: Proof,
+    /// Which of the rules' conditions are met, one bit for each.
+    pub met: u64,
 }
 
 /// The entries of one worker.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub enum Metric {
     /// Requests, by what was decided of them.
     Decision(&'static str),
+    /// Requests that passed in report mode, by what would have been decided of them.
+    Reported(&'static str),
     /// Requests whose token was in L0 with a judgement that may be used.
     L0Hit,
     /// Requests whose token L0 did not hold.
@@ -111,6 +113,7 @@ impl Metric {
             Self::Cut(CutReason::Expired) => "cut.expired",
             Self::Cut(CutReason::Revoked) => "cut.revoked",
             Self::CookiesDropped => "cookies_dropped",
+            Self::Reported(reason) => return format!("jwe_gate.reported.{reason}"),
             Self::Callout(result) => return format!("jwe_gate.callout.{}", result.as_str()),
             Self::L0Hit => "l0.hit",
             Self::L0Miss => "l0.miss",

@@ -6,13 +6,14 @@ use std::time::Duration;
 use jwe_gate_contract::{Kind, LookupSecret};
 
 use crate::capabilities::Capabilities;
-use crate::claims::Rules;
+use crate::claims::{self, Condition, Keep};
 use crate::config::{
-    Access, AccessLog, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnStaleFeed, OnUnauthenticated,
-    RevocationConfig, SessionConfig, StreamPolicy, WaitingLimits,
+    AccessLog, CacheConfig, Config, FailureLimit, IdentityConfig, LookupConfig, OnLookupError, OnStaleFeed,
+    RevocationConfig, RoutesConfig, SessionConfig, StreamPolicy, WaitingLimits,
 };
 use crate::cookie::{Limits, Name};
-use crate::gate::{BYPASS_MARKER, STATUS_HEADER};
+use crate::gate::{BYPASS_MARKER, Guarded, Replies, STATUS_HEADER};
+use crate::identity::{Identity, Source};
 use crate::jwe::{DeriveError, KeyRing};
 use crate::l1::L1;
 use crate::leads::Leads;
@@ -20,7 +21,9 @@ use crate::lifetime::Lifetime;
 use crate::mac::{MacKey, digest};
 use crate::record::{Codec, Generation, Realm, Tag};
 use crate::revocation::Feed;
+use crate::route::Rules;
 use crate::secret::Secret;
+use crate::sign_in::SignIn;
 
 /// What the gate goes by. It never changes; another configuration is another policy.
 #[derive(Debug)]
@@ -32,30 +35,49 @@ pub struct Policy {
     pub(crate) lookup: Option<LookupPolicy>,
     pub(crate) revocation: Option<RevocationPolicy>,
     pub(crate) cache: CacheConfig,
-    pub(crate) access: Access,
-    pub(crate) on_unauthenticated: OnUnauthenticated,
+    pub(crate) routes: RoutesPolicy,
+    pub(crate) sign_in: Option<SignIn>,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) replies: Replies,
     pub(crate) issuer_paths: Vec<String>,
-    pub(crate) user_id_header: Rc<str>,
-    /// Headers that only the gate may set, in lower case.
-    pub(crate) guarded: Vec<String>,
+    pub(crate) identity: IdentityConfig,
+    /// What the app is told of nobody, where it must be told something.
+    pub(crate) nobody: Rc<Identity>,
+    /// Headers that only the gate may set.
+    pub(crate) guarded: Guarded,
     pub(crate) bypass: Option<Bypass>,
     pub(crate) limits: Limits,
     pub(crate) waiting_limits: WaitingLimits,
     pub(crate) failures: Option<FailureLimit>,
-    pub(crate) listener_strips: bool,
     pub(crate) access_log: AccessLog,
+    pub(crate) audit: bool,
     pub(crate) subject_key: MacKey,
     pub(crate) debug_header: bool,
     pub(crate) warnings: Vec<String>,
 }
 
+/// Who may pass where.
+#[derive(Debug)]
+pub(crate) struct RoutesPolicy {
+    pub(crate) rules: Rules,
+    pub(crate) names: Vec<Rc<str>>,
+    /// What is kept of a token, so that rules and headers can be told of it.
+    pub(crate) keep: Keep,
+    /// What rules ask of the user's fields, each at the place of its bit.
+    pub(crate) fields: Vec<Option<Condition>>,
+}
+
 /// One kind of session token.
 #[derive(Debug)]
 pub(crate) struct SessionPolicy {
+    /// Its place among the configured sessions.
+    pub(crate) kind: usize,
+    /// What rules and logs call it.
+    pub(crate) label: Rc<str>,
     /// Which of the policy's cookie names carries it.
     pub(crate) name: usize,
     pub(crate) keys: KeyRing,
-    pub(crate) rules: Rules,
+    pub(crate) rules: claims::Rules,
     pub(crate) bearer: bool,
 }
 
@@ -96,14 +118,10 @@ pub(crate) struct Bypass {
 /// The header of the bypass in the system that is replaced; clients never get it through to an app.
 const LEGACY_BYPASS_HEADER: &str = "x-bypass-auth";
 
-impl Policy {
-    /// Whether it matters which path a request asks for.
-    pub(crate) fn reads_paths(&self) -> bool {
-        let lets_unknown_pass = |lookup: &LookupPolicy| lookup.on_error == OnLookupError::Allow;
-        let is_loose = self.access != Access::Required || self.revocation.is_some();
-        is_loose || self.lookup.as_ref().is_some_and(lets_unknown_pass)
-    }
+/// Headers by which some apps take another path for the one that was asked for.
+const REWRITING: [&str; 3] = ["x-original-url", "x-original-uri", "x-rewrite-url"];
 
+impl Policy {
     /// Derives all keys. The secrets are wiped when this returns.
     ///
     /// # Errors
@@ -114,11 +132,16 @@ impl Policy {
         let revocation = compile_revocation(config.revocation, config.lookup.as_ref(), &config.sessions);
         let lookup = config.lookup.map(|lookup| compile_lookup(lookup, &config.sessions, config.cache, lookups));
         let subject_key = MacKey::derive(newest_secret(&config.sessions), b"jwe-gate subject in logs");
-        let sessions = config.sessions.into_iter().map(|session| compile_session(session, &names));
+        let sessions = config.sessions.into_iter().enumerate();
+        let sessions = sessions.map(|(kind, session)| compile_session(kind, session, &names));
         let sessions = sessions.collect::<Result<_, _>>()?;
         let bypass = config.bypass.map(|bypass| Bypass { header: bypass.header, value: bypass.value });
         let bypass_header = bypass.as_ref().map_or(LEGACY_BYPASS_HEADER, |bypass| &bypass.header);
-        let guarded = [&config.user_id_header, BYPASS_MARKER, STATUS_HEADER, bypass_header].map(str::to_owned);
+        let own = [BYPASS_MARKER, STATUS_HEADER, bypass_header].into_iter().chain(REWRITING);
+        let signed = config.identity.jwt.iter().map(|jwt| &*jwt.header);
+        let identity = config.identity.entries.iter().map(|entry| &*entry.header).chain(signed);
+        let guarded = Guarded::new(own.chain(identity).map(str::to_owned).collect());
+        let routes = compile_routes(config.routes, &config.identity);
         Ok(Self {
             capabilities: config.host.capabilities(),
             sessions,
@@ -126,17 +149,20 @@ impl Policy {
             lookup,
             revocation,
             cache: config.cache,
-            access: config.access,
-            on_unauthenticated: config.on_unauthenticated,
+            routes,
+            sign_in: config.sign_in,
+            allowed_origins: config.allowed_origins,
+            replies: config.replies,
             issuer_paths: config.issuer_paths,
-            user_id_header: Rc::from(config.user_id_header),
-            guarded: guarded.into(),
+            nobody: Rc::new(nobody(&config.identity)),
+            identity: config.identity,
+            guarded,
             bypass,
             limits: config.limits,
             waiting_limits: config.waiting_limits,
             failures: config.failures,
-            listener_strips: config.listener_strips,
             access_log: config.access_log,
+            audit: config.audit,
             subject_key,
             debug_header: config.debug_header,
             warnings: config.warnings,
@@ -169,10 +195,31 @@ fn newest_secret(sessions: &[SessionConfig]) -> &Secret {
     sessions.iter().flat_map(|session| &session.secrets).next().unwrap_or(&NONE)
 }
 
-fn compile_session(session: SessionConfig, names: &[Name]) -> Result<SessionPolicy, DeriveError> {
+fn nobody(identity: &IdentityConfig) -> Identity {
+    let signed = identity.jwt.iter().map(|jwt| jwt.header.clone());
+    Identity::nobody(identity.entries.iter().map(|entry| entry.header.clone()).chain(signed))
+}
+
+/// Longer ones would make the caches larger than they are configured to be.
+const MAX_KEPT_BYTES: usize = 4096;
+
+fn compile_routes(routes: RoutesConfig, identity: &IdentityConfig) -> RoutesPolicy {
+    let signed = identity.jwt.iter().flat_map(|jwt| &jwt.claims).map(|(_, source)| source);
+    let told = identity.entries.iter().map(|entry| &entry.source).chain(signed);
+    let claims = told.flat_map(Source::claims).collect();
+    RoutesPolicy {
+        rules: routes.rules,
+        names: routes.names,
+        keep: Keep { claims, conditions: routes.claims, max_bytes: MAX_KEPT_BYTES },
+        fields: routes.fields,
+    }
+}
+
+fn compile_session(kind: usize, session: SessionConfig, names: &[Name]) -> Result<SessionPolicy, DeriveError> {
     let name = names.iter().position(|name| *name == session.cookie).unwrap_or(names.len());
     let keys = KeyRing::derive(session.profile, session.salt.as_deref(), session.cookie.as_str(), &session.secrets)?;
-    Ok(SessionPolicy { name, keys, rules: session.rules, bearer: session.bearer })
+    let label = Rc::from(session.name);
+    Ok(SessionPolicy { kind, label, name, keys, rules: session.rules, bearer: session.bearer })
 }
 
 fn compile_lookup(

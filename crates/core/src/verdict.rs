@@ -140,6 +140,12 @@ pub enum Denial {
     Credential(CredentialError),
     /// The token is not authentic.
     Jwe(JweError),
+    /// A page of another site asks with the user's cookie for something that may have effects.
+    CrossSite,
+    /// The session, or its user, is not what the rule asks for.
+    Condition,
+    /// The rule does not accept this kind of session.
+    OtherSession,
     /// The lookup failed, and nothing is known that could be used instead.
     LookupFailed,
     /// The host does not show all headers of the request, or lets some pass that must not.
@@ -207,8 +213,9 @@ impl Denial {
             | Self::Credential(_)
             | Self::Jwe(_)
             | Self::NoToken
+            | Self::OtherSession
             | Self::Revoked => Answer::Unauthenticated,
-            Self::Barred(Barred::Banned | Barred::UnknownUser) => Answer::Forbidden,
+            Self::Barred(Barred::Banned | Barred::UnknownUser) | Self::Condition | Self::CrossSite => Answer::Forbidden,
             Self::Headers => Answer::BadRequest,
             Self::LookupFailed | Self::NoFeed | Self::Overloaded | Self::StaleFeed => Answer::Unavailable,
             Self::TooManyFailures { wait } => Answer::Limited { wait },
@@ -225,6 +232,9 @@ impl Denial {
             Self::Claims(error) => error.as_str(),
             Self::Credential(error) => error.as_str(),
             Self::Jwe(error) => error.as_str(),
+            Self::Condition => "condition",
+            Self::CrossSite => "cross_site",
+            Self::OtherSession => "other_session",
             Self::LookupFailed => "lookup_failed",
             Self::Headers => "headers",
             Self::NoFeed => "no_feed",

@@ -11,6 +11,7 @@ use jwe_gate_core::config::Config;
 use jwe_gate_core::gate::{
     Callout, CalloutId, ContextId, Edits, Effect, Effects, Event, Gate, HeaderEdit, ReplyHeaders, RequestHeaders,
 };
+use jwe_gate_core::headers::HeaderMap;
 use jwe_gate_core::policy::Policy;
 use jwe_gate_core::shared::{Cas, QueueId, SharedData, SharedKey};
 use jwe_gate_core::time::UnixMillis;
@@ -120,12 +121,8 @@ impl ReplyHeaders for NoCookies {
 struct Headers<'a>(&'a Map);
 
 impl RequestHeaders for Headers<'_> {
-    fn all(&self) -> Map {
-        self.0.clone()
-    }
-
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        self.0.iter().find(|(known, _)| known == name.as_bytes()).map(|(_, value)| value.clone())
+    fn map(&self) -> HeaderMap {
+        self.0.iter().map(|(name, value)| (name, value)).collect()
     }
 
     fn client(&self) -> Option<Vec<u8>> {
@@ -350,9 +347,13 @@ fn apply(map: &mut Map, edits: &Edits) {
             map.push((name.into(), value.clone()));
         }
     }
-    if let Some((name, identity)) = &edits.identity {
+    for (name, value) in edits.identity.iter().flat_map(|identity| &identity.headers) {
         remove(map, name.as_bytes());
-        map.push((name.as_bytes().into(), identity.user_id.clone().into()));
+        map.push((name.as_bytes().into(), value.clone().into()));
+    }
+    if let Some((name, token)) = &edits.proof {
+        remove(map, name.as_bytes());
+        map.push((name.as_bytes().into(), token.as_bytes().into()));
     }
     for (name, value) in &edits.set {
         remove(map, name.as_bytes());

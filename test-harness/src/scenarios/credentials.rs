@@ -11,14 +11,12 @@ use crate::token::{COOKIE, SECRET, Token};
 scenarios! {
     without_a_token_the_answer_is_401: Setup::default();
     a_good_token_of_a_known_user_is_admitted: Setup::default();
-    the_same_holds_where_the_listener_strips: Setup::default().with("/listener_strips", true);
     a_forged_token_is_refused_and_never_asked_about: Setup::default();
     all_token_failures_look_alike: Setup::default();
     an_expired_token_is_refused_although_it_was_known: Setup::default();
     a_session_that_is_too_old_is_refused: Setup::default();
     chunks_are_joined_in_any_order: Setup::default();
     crumbs_of_several_header_lines_are_read: Setup::default();
-    crumbs_are_read_where_the_listener_strips: Setup::default().with("/listener_strips", true);
     a_bearer_counts_only_without_a_cookie: Setup::default();
     a_percent_encoded_cookie_is_read: Setup::default();
     two_cookies_of_one_name_are_refused: Setup::default();
@@ -40,7 +38,7 @@ fn without_a_token_the_answer_is_401(world: &mut World) {
     let seen = world.get("other=1").refused(401);
     assert_eq!(seen.reply("www-authenticate"), ["Bearer realm=\"jwe-gate\""]);
     assert_eq!(seen.reply("cache-control"), ["no-store"]);
-    assert_eq!(seen.reply("vary"), ["Cookie, Authorization"]);
+    assert!(seen.reply("vary")[0].starts_with("Cookie, Authorization, Origin, "));
     world.request(&Request::get("/")).refused(401);
     assert_eq!(world.questions(), 0);
     assert_eq!(world.count("jwe_gate.decision.no_token"), 2);
@@ -52,11 +50,6 @@ fn a_good_token_of_a_known_user_is_admitted(world: &mut World) {
     let seen = world.get(&cookies).admitted("alice");
     assert_eq!(seen.upstream("cookie"), [cookies]);
     assert_eq!(world.count("jwe_gate.decision.ok"), 1);
-}
-
-fn the_same_holds_where_the_listener_strips(world: &mut World) {
-    a_good_token_of_a_known_user_is_admitted(world);
-    world.get("a=1, b=2").refused(401);
 }
 
 fn a_forged_token_is_refused_and_never_asked_about(world: &mut World) {
@@ -138,17 +131,6 @@ fn crumbs_of_several_header_lines_are_read(world: &mut World) {
     world.request(&request).refused(401);
 }
 
-fn crumbs_are_read_where_the_listener_strips(world: &mut World) {
-    world.lookup.add("alice");
-    let pair = world.token("alice").pair();
-    // As long as the token is not known all lines are read.
-    let twice = Request::get("/").header("cookie", &pair).header("cookie", format!("{COOKIE}=x"));
-    world.request(&twice).refused(401);
-    let crumbs = Request::get("/").header("cookie", "a=1").header("cookie", &pair).header("Cookie", "b=2");
-    world.request(&crumbs).admitted("alice");
-    world.request(&crumbs).admitted("alice");
-}
-
 fn a_bearer_counts_only_without_a_cookie(world: &mut World) {
     world.lookup.add("alice");
     world.lookup.add("bob");
@@ -205,7 +187,7 @@ fn without_lookups_a_good_token_is_enough(world: &mut World) {
 }
 
 fn claims_that_are_too_large_are_refused(world: &mut World) {
-    let subject = "x".repeat(2000);
+    let subject = "x".repeat(5000);
     world.lookup.add(&subject);
     world.get_as(&subject).refused(401);
     world.get(&world.token("alice").claim("sub", "").pair()).refused(401);

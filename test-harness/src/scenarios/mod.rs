@@ -1,5 +1,6 @@
 //! All scenarios, by subject.
 
+mod browsers;
 mod credentials;
 mod failures;
 mod fields;
@@ -8,6 +9,7 @@ mod lookups;
 mod outages;
 mod passing;
 mod revocations;
+mod routes;
 mod stripping;
 mod together;
 mod waiting;
@@ -18,6 +20,7 @@ use crate::scenario::Scenario;
 #[must_use]
 pub fn all() -> Vec<Scenario> {
     [
+        browsers::SCENARIOS,
         credentials::SCENARIOS,
         failures::SCENARIOS,
         fields::SCENARIOS,
@@ -25,6 +28,7 @@ pub fn all() -> Vec<Scenario> {
         lookups::SCENARIOS,
         outages::SCENARIOS,
         passing::SCENARIOS,
+        routes::SCENARIOS,
         stripping::SCENARIOS,
         together::SCENARIOS,
         waiting::SCENARIOS,

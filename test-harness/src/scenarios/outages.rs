@@ -13,7 +13,7 @@ scenarios! {
     a_denial_stays_a_denial_with_allow: on_error("allow");
     with_deny_only_records_that_are_not_over_serve: on_error("deny");
     with_allow_a_good_token_of_an_unknown_user_passes: on_error("allow");
-    with_allow_nothing_is_remembered_that_nobody_confirmed: on_error("allow").with("/listener_strips", true);
+    with_allow_nothing_is_remembered_that_nobody_confirmed: on_error("allow");
     with_allow_an_issuer_path_still_waits_for_certainty: on_error("allow");
     with_allow_a_denial_that_is_over_admits_nobody: on_error("allow");
     with_allow_an_overload_is_still_an_overload: on_error("allow").with("/limits/waiting_requests", 1);

@@ -60,7 +60,7 @@ fn a_good_struct_takes_the_place_of_the_configuration_before() {
     let configuration = json!({
         "version": 1,
         "sessions": [{ "profile": "authjs", "cookie": COOKIE, "max_session_age": 7200, "bearer": false }],
-        "identity": { "user_id": "x-account" },
+        "identity": { "headers": { "x-account": "sub" } },
         "routes": [{ "access": "required" }],
     });
     stage.push(filter("").variable("AUTH_SECRET", SECRET).structured(&configuration));

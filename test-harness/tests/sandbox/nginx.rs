@@ -302,7 +302,9 @@ fn a_request_with_more_headers_than_are_shown_is_refused() {
 
 #[test]
 fn a_variable_that_is_not_declared_refuses_requests_without_a_trap() {
-    for name in ["user", "cookie", "authorization", "bypass", "status", "cache_control"] {
+    for name in
+        ["x_user_id", "x_user_email", "x_user_name", "cookie", "authorization", "bypass", "status", "cache_control"]
+    {
         let line = &format!("set $jwe_{name} \"\";");
         let mut proxy = Proxy::without(line);
         assert!(matches!(proxy.get_as("alice"), Outcome::Replied(reply) if reply.status == 503), "{line}");

@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value};
 
+use super::ClaimPath;
+
 /// One condition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
-    /// Where the value stands: the names of nested objects, the outermost first.
-    pub path: Vec<String>,
+    /// Where the value stands.
+    pub path: ClaimPath,
     /// What it must be.
     pub test: Test,
 }
@@ -26,9 +28,7 @@ impl Condition {
     /// Whether these claims meet the condition.
     #[must_use]
     pub fn is_met(&self, claims: &Map<String, Value>) -> bool {
-        let Some((first, rest)) = self.path.split_first() else { return false };
-        let value = rest.iter().try_fold(claims.get(first), |value, name| Some(value?.as_object()?.get(name)));
-        let Some(value) = value.flatten() else { return false };
+        let Some(value) = self.path.of(claims) else { return false };
         match &self.test {
             Test::Equals(wanted) => same(value, wanted),
             Test::OneOf(wanted) => wanted.iter().any(|wanted| same(value, wanted)),
@@ -56,7 +56,7 @@ mod tests {
             "role": "admin", "level": 3, "verified": true, "nothing": null,
             "roles": ["editor", "admin"], "org": { "id": "o-1", "tags": ["a"] }, "https://app.test/role": "owner",
         });
-        let path = path.iter().map(|name| (*name).to_owned()).collect();
+        let path = ClaimPath::new(path.iter().map(|name| (*name).to_owned()).collect()).unwrap();
         Condition { path, test }.is_met(claims.as_object().unwrap())
     }
 
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_is_absent_meets_nothing() {
-        for path in [&["absent"][..], &["role", "x"], &["org", "absent"], &[]] {
+        for path in [&["absent"][..], &["role", "x"], &["org", "absent"]] {
             assert!(!met(path, Test::Equals(Value::Null)), "{path:?}");
         }
         assert!(met(&["nothing"], Test::Equals(Value::Null)));

@@ -5,6 +5,7 @@
 
 mod condition;
 mod error;
+mod path;
 mod session;
 
 use std::time::Duration;
@@ -13,7 +14,8 @@ use serde_json::{Map, Value};
 
 pub use condition::{Condition, Test};
 pub use error::ClaimsError;
-pub use session::Session;
+pub use path::ClaimPath;
+pub use session::{Keep, Session};
 
 use crate::jwe::Replicated;
 use crate::time::UnixMillis;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{ClaimsError, Times};
+use super::{ClaimsError, Condition, Times};
 use crate::revocation::Marks;
 use crate::time::UnixMillis;
 
@@ -18,6 +18,20 @@ pub struct Session {
     expires_at: UnixMillis,
     claims: Map<String, Value>,
     marks: OnceCell<Marks>,
+    kind: usize,
+    met: u64,
+    kept_bytes: usize,
+}
+
+/// What is kept of a token once it has been opened.
+#[derive(Clone, Debug, Default)]
+pub struct Keep {
+    /// Claims that the app is to be told of.
+    pub claims: Vec<String>,
+    /// What rules ask of claims; each gets a bit of its own, the first one the lowest.
+    pub conditions: Vec<Option<Condition>>,
+    /// How much all texts may come to, in bytes.
+    pub max_bytes: usize,
 }
 
 impl Session {
@@ -28,8 +42,18 @@ impl Session {
             Some(Value::String(subject)) => subject.clone(),
             Some(_) => return Err(ClaimsError::ClaimTypeInvalid),
         };
-        let marks = OnceCell::new();
-        Ok(Self { subject, issued_at: times.iat, expiry: times.exp, expires_at, claims, marks })
+        let (issued_at, expiry) = (times.iat, times.exp);
+        Ok(Self {
+            subject,
+            issued_at,
+            expiry,
+            expires_at,
+            claims,
+            kind: 0,
+            met: 0,
+            kept_bytes: 0,
+            marks: OnceCell::new(),
+        })
     }
 
     /// `sub`, byte for byte; never empty.
@@ -92,19 +116,53 @@ impl Session {
         self.marks.get_or_init(|| work_out(self))
     }
 
-    /// The session without the claims that the gate does not go by itself, for keeping in memory; `None` when what is
-    /// left of the texts has more than `max_bytes`.
+    /// Which of the configured sessions it is, counted from zero.
     #[must_use]
-    pub fn trimmed(mut self, max_bytes: usize) -> Option<Self> {
-        self.claims.retain(|name, _| matches!(name.as_str(), "auth_time" | "jti" | "sid"));
-        let kept = [Some(self.subject()), self.jti(), self.sid()];
-        let bytes: usize = kept.into_iter().flatten().map(str::len).sum();
-        self.claims.retain(|_, value| value.is_string() || value.is_number());
-        (bytes <= max_bytes).then_some(self)
+    pub fn kind(&self) -> usize {
+        self.kind
+    }
+
+    /// Which of the conditions it meets, one bit for each.
+    #[must_use]
+    pub fn met(&self) -> u64 {
+        self.met
+    }
+
+    /// How much memory its texts take, in bytes.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.kept_bytes
+    }
+
+    /// The session for keeping in memory: what rules ask is answered once, and the claims that nobody is told of go.
+    /// `None` when what is left of the texts is too large. `kind` says which of the configured sessions it is.
+    #[must_use]
+    pub fn kept(mut self, kind: usize, keep: &Keep) -> Option<Self> {
+        let conditions = keep.conditions.iter().enumerate();
+        let met = |condition: &Option<Condition>| condition.as_ref().is_some_and(|it| it.is_met(&self.claims));
+        self.met = conditions.filter(|(_, condition)| met(condition)).map(|(bit, _)| 1 << bit).sum();
+        self.kind = kind;
+        self.claims.retain(|name, value| match name.as_str() {
+            "auth_time" | "jti" | "sid" if value.is_string() || value.is_number() => true,
+            name => keep.claims.iter().any(|kept| kept == name),
+        });
+        self.kept_bytes =
+            self.subject.len() + self.claims.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
+        (self.kept_bytes <= keep.max_bytes).then_some(self)
     }
 
     fn text(&self, name: &str) -> Option<&str> {
         self.claims.get(name).and_then(Value::as_str)
+    }
+}
+
+/// Roughly what a value takes in memory beside itself, in bytes.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(|value| size_of::<Value>() + size(value)).sum(),
+        Value::Object(map) => map.iter().map(|(name, value)| size_of::<Value>() + name.len() + size(value)).sum(),
     }
 }
 

@@ -6,20 +6,23 @@ use jwe_gate_contract::{LookupSecret, MAX_FIELDS, is_field_name};
 
 use super::environment::{Environment, number, secrets, switch, variable};
 use super::error::{ConfigError, Fault};
-use super::raw::{RawBypass, RawCache, RawConfig, RawFailures, RawLimits, RawLookup, RawRoute, RawSession};
+use super::identity::{identity, jwt};
+use super::raw::{RawAccessLog, RawBypass, RawCache, RawConfig, RawFailures, RawLimits, RawLookup, RawSession};
+use super::replies::replies;
 use super::revocation;
+use super::routes::routes;
 use super::scalar::{MaxAge, SecretRef, Whole};
+use super::sign_in::{allowed_origins, sign_in};
 use super::{
-    Access, AccessLog, BypassConfig, CacheConfig, Config, FailureLimit, LookupConfig, OnLookupError, OnUnauthenticated,
-    SessionConfig, WaitingLimits,
+    AccessLog, BypassConfig, CacheConfig, Checked, Config, FailureLimit, LookupConfig, OnLookupError, SessionConfig,
+    WaitingLimits,
 };
 use crate::claims::Rules;
 use crate::cookie::{Limits, Name};
 use crate::jwe::Profile;
 use crate::mac::MacKey;
 use crate::secret::Secret;
-
-pub(super) type Checked<T> = Result<T, ConfigError>;
+use crate::sign_in::SignIn;
 
 /// Reads one configuration: the environment that it refers to, and what the operator should be told.
 struct Reader<'a> {
@@ -36,23 +39,36 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
     let lookup = reader.lookup(raw.lookup, raw.on_lookup_error)?;
     let revocation = revocation::checked(raw.revocation, lookup.as_ref(), &sessions, &mut reader.warnings)?;
     let bypass = reader.bypass(raw.bypass)?;
-    let (access, on_unauthenticated) = route(raw.routes.as_deref())?;
+    let fields = lookup.as_ref().map_or(&[][..], |lookup| lookup.fields.as_slice());
+    let routes = routes(raw.routes, &sessions, fields, raw.report)?;
+    let public_url = raw.public_url.as_deref();
+    let sign_in = sign_in(public_url, raw.sign_in.as_deref(), &routes.rules)?;
+    let mut raw_identity = raw.identity;
+    let jwt = raw_identity.jwt.take();
+    let jwt = jwt.map(|raw| self::jwt(raw, fields, |key| reader.secret("identity.jwt.key", key))).transpose()?;
+    let mut identity = identity(raw_identity, fields, bypass.as_ref().map(|bypass| bypass.header.as_str()))?;
+    if jwt.as_ref().is_some_and(|jwt| identity.entries.iter().any(|entry| entry.header == jwt.header)) {
+        return Err(ConfigError::new("identity.jwt.header", Fault::DuplicateHeader));
+    }
+    identity.jwt = jwt;
     Ok(Config {
         host: raw.host,
         sessions,
         lookup,
         revocation,
         cache: cache(&raw.cache)?,
-        access,
-        on_unauthenticated,
+        routes,
+        allowed_origins: allowed_origins(public_url, raw.allowed_origins)?,
+        replies: replies(raw.replies, sign_in.as_ref().map(SignIn::page))?,
+        sign_in,
         issuer_paths: issuer_paths(raw.issuer_paths)?,
-        user_id_header: user_id_header(raw.identity.user_id.as_deref(), bypass.as_ref())?,
+        identity,
         bypass,
         limits: limits(&raw.limits)?,
         waiting_limits: waiting_limits(&raw.limits)?,
         failures: raw.limits.failures.as_ref().map(failures).transpose()?,
-        listener_strips: raw.listener_strips,
-        access_log: AccessLog { reason: raw.access_log.reason, subject: raw.access_log.subject },
+        access_log: access_log(&raw.access_log),
+        audit: raw.audit,
         debug_header: raw.debug_header,
         warnings: reader.warnings,
     })
@@ -66,6 +82,9 @@ impl Reader<'_> {
         }
         if raw.is_empty() {
             return Err(ConfigError::new("sessions", Fault::Empty));
+        }
+        if raw.len() > MAX_SESSIONS {
+            return Err(ConfigError::new("sessions", Fault::TooMany { max: MAX_SESSIONS }));
         }
         let mut sessions: Vec<SessionConfig> = Vec::with_capacity(raw.len());
         for (index, entry) in raw.into_iter().enumerate() {
@@ -86,6 +105,7 @@ impl Reader<'_> {
             return Err(ConfigError::new("env.JWT_SALT", Fault::CookieName));
         };
         Ok(SessionConfig {
+            name: cookie.as_str().to_owned(),
             profile: Profile::AuthJs,
             cookie,
             salt: None,
@@ -110,7 +130,11 @@ impl Reader<'_> {
             issuer: raw.issuer,
             audience: raw.audience,
         };
+        if raw.name.as_deref() == Some("") {
+            return Err(ConfigError::new(format!("{path}.name"), Fault::Empty));
+        }
         Ok(SessionConfig {
+            name: raw.name.unwrap_or(raw.cookie),
             profile: raw.profile,
             cookie,
             salt: raw.salt,
@@ -286,17 +310,16 @@ fn waiting_limits(raw: &RawLimits) -> Checked<WaitingLimits> {
     })
 }
 
-/// One rule for everything, until rules can tell paths apart.
-fn route(routes: Option<&[RawRoute]>) -> Checked<(Access, OnUnauthenticated)> {
-    let (access, otherwise) = match routes {
-        None => (Access::Required, None),
-        Some([rule]) => (rule.access, rule.on_unauthenticated),
-        Some(_) => return Err(ConfigError::new("routes", Fault::Routes)),
-    };
-    if otherwise.is_some() && access != Access::Required {
-        return Err(ConfigError::new("routes[0].on_unauthenticated", Fault::OnlyRequired));
+fn access_log(raw: &RawAccessLog) -> AccessLog {
+    AccessLog {
+        reason: raw.reason,
+        subject: raw.subject,
+        session: raw.session,
+        verdict: raw.verdict,
+        rule: raw.rule,
+        cache: raw.cache,
+        lookup_ms: raw.lookup_ms,
     }
-    Ok((access, otherwise.unwrap_or_default()))
 }
 
 fn issuer_paths(raw: Option<Vec<String>>) -> Checked<Vec<String>> {
@@ -307,16 +330,8 @@ fn issuer_paths(raw: Option<Vec<String>>) -> Checked<Vec<String>> {
     }
 }
 
-fn user_id_header(raw: Option<&str>, bypass: Option<&BypassConfig>) -> Checked<String> {
-    let name = header_name("identity.user_id", raw.unwrap_or("x-user-id"))?;
-    if bypass.is_some_and(|bypass| bypass.header == name) {
-        return Err(ConfigError::new("bypass.header", Fault::HeaderReserved));
-    }
-    Ok(name)
-}
-
 /// A header name in lower case; refused when the proxy or the gate gives it a meaning of its own.
-fn header_name(path: &str, name: &str) -> Checked<String> {
+pub(super) fn header_name(path: &str, name: &str) -> Checked<String> {
     const RESERVED: [&str; 10] = [
         "authorization",
         "connection",
@@ -377,6 +392,9 @@ fn fields(mut raw: Vec<String>) -> Checked<Vec<String>> {
     raw.sort_unstable();
     Ok(raw)
 }
+
+/// Rules have one bit for each.
+const MAX_SESSIONS: usize = 64;
 
 /// A bypass value is a password that every request may guess at.
 const MIN_BYPASS_BYTES: usize = 16;

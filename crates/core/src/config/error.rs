@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::route::PatternError;
+
 /// A configuration that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -57,8 +59,53 @@ pub enum Fault {
     Path,
     /// A well-known or default secret, such as `your_secret`.
     PlaceholderSecret,
-    /// Exactly one route rule is supported.
-    Routes,
+    /// A header that names an account says something that users can edit.
+    Account,
+    /// Not exactly one of `claim` and `field`.
+    ClaimOrField,
+    /// Not usable as a `Content-Type`.
+    ContentType,
+    /// Two entries set the same header.
+    DuplicateHeader,
+    /// Not usable as a host.
+    Host,
+    /// Not the last rule, and matching everything; or the last one, and not matching everything.
+    LastRoute,
+    /// A header that is not written in lower case.
+    LowerCase,
+    /// Not a method.
+    Method,
+    /// Not usable as a name in logs.
+    Name,
+    /// Not a private key.
+    NotAKey,
+    /// A claim that the gate sets itself.
+    OwnClaim,
+    /// A sign-in page needs a public URL.
+    NoPublicUrl,
+    /// A rule sends browsers to a sign-in page, and none is configured.
+    NoSignIn,
+    /// Not an origin.
+    Origin,
+    /// Not a pattern for paths.
+    Pattern(PatternError),
+    /// A place that no template has.
+    Place(String),
+    /// Not a sign-in page.
+    SignIn,
+    /// Who is sent to the sign-in page would be sent there again.
+    SignInLoop,
+    /// Not exactly one of the tests.
+    Test,
+    /// More bytes than this.
+    TooLarge {
+        /// The most that are accepted.
+        max: usize,
+    },
+    /// Not one of `lookup.fields`.
+    UnknownField,
+    /// Not the name of a session.
+    UnknownSession,
     /// The secret has too few bytes.
     ShortSecret {
         /// The fewest that are accepted.
@@ -98,7 +145,9 @@ impl fmt::Display for Fault {
             Self::Form(words) => words,
             Self::OutOfBounds { min, max } => return write!(f, "must be a whole number from {min} to {max}"),
             Self::ShortSecret { min } => return write!(f, "must have at least {min} bytes"),
-            Self::TooMany { max } => return write!(f, "is one more than the {max} that are accepted"),
+            Self::Place(name) => return write!(f, "has no place `{name}`; there are `status`, `error` and `sign_in`"),
+            Self::TooLarge { max } => return write!(f, "must have at most {max} bytes"),
+            Self::TooMany { max } => return write!(f, "at most {max} are accepted"),
             Self::TooLong { max } => return write!(f, "nginx takes a configuration of at most {max} bytes"),
             Self::Address => "must be `host:port` in nginx, which has no clusters",
             Self::CookieName => "is not a cookie name",
@@ -121,7 +170,30 @@ impl fmt::Display for Fault {
             Self::OnlyRequired => "has a meaning only with the access `required`",
             Self::Path => "must begin with a slash",
             Self::PlaceholderSecret => "is a placeholder and not a secret",
-            Self::Routes => "must hold exactly one rule",
+            Self::Account => {
+                "names an account, so it must come from `sub` or `verified_email`: users can edit the rest"
+            }
+            Self::ClaimOrField => "must have one of `claim` and `field`",
+            Self::ContentType => "must be a media type in printable ASCII",
+            Self::DuplicateHeader => "sets a header that is set already",
+            Self::Host => "must be a host without a port, or `*.` and one",
+            Self::LastRoute => {
+                "the last rule, and no other, must match every request (no `hosts`, `methods` or `paths`)"
+            }
+            Self::LowerCase => "must be in lower case",
+            Self::Method => "is not a method in upper case",
+            Self::Name => "must be 1 to 64 letters, digits, `-`, `_` and `.`",
+            Self::NotAKey => "is not a private key, such as `jwe-gate identity-key` prints",
+            Self::OwnClaim => "is a claim that the gate sets itself",
+            Self::NoPublicUrl => "is needed for `sign_in`: the way back is made of it",
+            Self::NoSignIn => "needs `sign_in`",
+            Self::Origin => "must be an origin, such as https://www.example.com",
+            Self::Pattern(error) => return error.fmt(f),
+            Self::SignIn => "must be a path, or a URL with http or https, without spaces and quotes",
+            Self::SignInLoop => "falls under a rule that requires a session, so nobody could sign in",
+            Self::Test => "must have one of `equals`, `one_of` and `contains`, and nothing empty",
+            Self::UnknownField => "is not one of `lookup.fields`",
+            Self::UnknownSession => "is not the name of a session",
             Self::Switch => "must be `true` or `false`",
             Self::Version => "this build reads version 1",
         };

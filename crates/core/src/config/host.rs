@@ -3,9 +3,26 @@
 use super::Config;
 use super::error::{ConfigError, Fault};
 use crate::capabilities::Host;
+use crate::identity::Entry;
 
 /// The longest argument that a directive of nginx takes, with some room for how it is quoted.
 const MAX_NGINX_BYTES: usize = 4000;
+
+/// Headers whose variables would be `$jwe_ok` and the like.
+const TAKEN: [&str; 12] = [
+    "ok",
+    "bypass",
+    "cache",
+    "cache-control",
+    "lookup-ms",
+    "reason",
+    "rule",
+    "session",
+    "status",
+    "subject",
+    "user",
+    "verdict",
+];
 
 /// Whether the proxy can work with this.
 pub(super) fn suits(config: Config, document: &[u8]) -> Result<Config, ConfigError> {
@@ -15,6 +32,11 @@ pub(super) fn suits(config: Config, document: &[u8]) -> Result<Config, ConfigErr
     if config.host == Host::Nginx {
         if document.len() > MAX_NGINX_BYTES {
             return Err(ConfigError::new("host", Fault::TooLong { max: MAX_NGINX_BYTES }));
+        }
+        // Each header has a variable, and these are the gate's own.
+        let taken = |entry: &&Entry| TAKEN.contains(&&*entry.header);
+        if let Some(entry) = config.identity.entries.iter().find(taken) {
+            return Err(ConfigError::new(format!("identity.headers.{}", entry.header), Fault::HeaderReserved));
         }
         if config.lookup.as_ref().is_some_and(|lookup| !is_address(&lookup.cluster)) {
             return Err(ConfigError::new("lookup.cluster", Fault::Address));

@@ -8,22 +8,35 @@ mod check;
 mod environment;
 mod error;
 mod host;
+mod identity;
+mod json;
 mod raw;
+mod reader;
+mod replies;
 mod revocation;
+mod routes;
 mod scalar;
+mod sign_in;
 mod structure;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use environment::Environment;
 pub use error::{ConfigError, Fault};
 
 use crate::capabilities::Host;
-use crate::claims::Rules;
+use crate::claims::{self, Condition};
 use crate::cookie::{Limits, Name};
+use crate::gate::Replies;
+use crate::identity::{Entry, Issuer};
 use crate::jwe::Profile;
 use crate::mac::MacKey;
+use crate::route::Rules;
 use crate::secret::Secret;
+use crate::sign_in::SignIn;
+
+type Checked<T> = Result<T, ConfigError>;
 
 /// A configuration that has been checked. It holds secrets, so it is compiled into keys and dropped.
 #[derive(Debug)]
@@ -38,14 +51,18 @@ pub struct Config {
     pub revocation: Option<RevocationConfig>,
     /// Sizes of the caches.
     pub cache: CacheConfig,
-    /// Who may pass. One rule for every request.
-    pub access: Access,
-    /// What becomes of a request without an accepted session where one is required.
-    pub on_unauthenticated: OnUnauthenticated,
+    /// Who may pass where.
+    pub routes: RoutesConfig,
+    /// Where browsers are sent to sign in.
+    pub sign_in: Option<SignIn>,
+    /// Origins whose pages are the app's own, besides the one that a request is for.
+    pub allowed_origins: Vec<String>,
+    /// The bodies of replies.
+    pub replies: Replies,
     /// Paths on which the app turns a shown token into a fresh one.
     pub issuer_paths: Vec<String>,
-    /// The header that tells the app who the user is, in lower case.
-    pub user_id_header: String,
+    /// What the app is told of the user.
+    pub identity: IdentityConfig,
     /// The door for maintenance, if it is open.
     pub bypass: Option<BypassConfig>,
     /// What is read of a request before it is called too large.
@@ -54,19 +71,47 @@ pub struct Config {
     pub waiting_limits: WaitingLimits,
     /// How often a client may show a token that is none; without it as often as it likes.
     pub failures: Option<FailureLimit>,
-    /// Whether the listener already drops identity headers and names with underscores.
-    pub listener_strips: bool,
     /// What access logs are told.
     pub access_log: AccessLog,
+    /// Whether denials are told to the proxy's log.
+    pub audit: bool,
     /// Whether replies name the reason in a header.
     pub debug_header: bool,
     /// What works but should be put right, in words for the operator.
     pub warnings: Vec<String>,
 }
 
+/// Who may pass where.
+#[derive(Debug, Default)]
+pub struct RoutesConfig {
+    /// The rules, in order. The last one matches every request.
+    pub rules: Rules,
+    /// What each rule is called.
+    pub names: Vec<Rc<str>>,
+    /// What rules ask of claims, each at the place of its bit.
+    pub claims: Vec<Option<Condition>>,
+    /// What rules ask of the user's fields, each at the place of its bit.
+    pub fields: Vec<Option<Condition>>,
+}
+
+/// What the app is told of the user.
+#[derive(Debug)]
+pub struct IdentityConfig {
+    /// The headers; never none.
+    pub entries: Vec<Entry>,
+    /// Whether the session's cookies are kept from the app.
+    pub remove_cookie: bool,
+    /// Whether the session's Bearer value is kept from the app.
+    pub remove_authorization: bool,
+    /// Who signs it, for apps that want proof.
+    pub jwt: Option<Issuer>,
+}
+
 /// One kind of session token.
 #[derive(Debug)]
 pub struct SessionConfig {
+    /// What rules call it.
+    pub name: String,
     /// How the issuer makes tokens.
     pub profile: Profile,
     /// The cookie that carries them.
@@ -76,7 +121,7 @@ pub struct SessionConfig {
     /// The issuer's secrets, newest first; never empty.
     pub secrets: Vec<Secret>,
     /// What claims must say.
-    pub rules: Rules,
+    pub rules: claims::Rules,
     /// Whether `Authorization: Bearer` is taken when there is no cookie.
     pub bearer: bool,
 }
@@ -188,17 +233,6 @@ pub enum Access {
     Required,
 }
 
-/// What becomes of a request that has no accepted session where one is required.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnUnauthenticated {
-    /// It goes on to the app, without an identity and out of reach of caches.
-    Forward,
-    /// The gate answers it.
-    #[default]
-    Reply,
-}
-
 /// A door for maintenance: requests that show a secret value pass without a session and without an identity.
 #[derive(Debug)]
 pub struct BypassConfig {
@@ -221,11 +255,22 @@ pub struct FailureLimit {
 
 /// What access logs are told, as filter state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each fact is asked for by itself")]
 pub struct AccessLog {
     /// The reason of each decision.
     pub reason: bool,
     /// Who the user is.
     pub subject: SubjectLog,
+    /// The name of the session that was accepted.
+    pub session: bool,
+    /// `allow`, `deny` or `none`.
+    pub verdict: bool,
+    /// The name of the rule that the request fell under.
+    pub rule: bool,
+    /// Which cache the verdict came from.
+    pub cache: bool,
+    /// How long the request waited for its lookup, in milliseconds.
+    pub lookup_ms: bool,
 }
 
 /// How access logs name the user.

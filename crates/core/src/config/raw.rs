@@ -3,9 +3,13 @@
 use serde::Deserialize;
 
 use super::error::{ConfigError, Fault};
+use super::identity::RawIdentity;
+use super::json::Json;
+use super::replies::RawReplies;
+use super::routes::RawRoute;
 use super::scalar::{MaxAge, SecretRef, Whole};
 use super::structure;
-use super::{Access, OnLookupError, OnStaleFeed, OnUnauthenticated, StreamPolicy, SubjectLog};
+use super::{OnLookupError, OnStaleFeed, StreamPolicy, SubjectLog};
 use crate::capabilities::Host;
 use crate::jwe::Profile;
 
@@ -22,6 +26,13 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) cache: RawCache,
     pub(super) routes: Option<Vec<RawRoute>>,
+    #[serde(default)]
+    pub(super) report: bool,
+    pub(super) public_url: Option<String>,
+    pub(super) sign_in: Option<String>,
+    pub(super) allowed_origins: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) replies: RawReplies,
     pub(super) issuer_paths: Option<Vec<String>>,
     #[serde(default)]
     pub(super) identity: RawIdentity,
@@ -29,9 +40,9 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) limits: RawLimits,
     #[serde(default)]
-    pub(super) listener_strips: bool,
-    #[serde(default)]
     pub(super) access_log: RawAccessLog,
+    #[serde(default)]
+    pub(super) audit: bool,
     #[serde(default)]
     pub(super) debug_header: bool,
 }
@@ -39,6 +50,7 @@ pub(super) struct RawConfig {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSession {
+    pub(super) name: Option<String>,
     pub(super) profile: Profile,
     pub(super) cookie: String,
     pub(super) salt: Option<String>,
@@ -84,19 +96,6 @@ pub(super) struct RawCache {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawRoute {
-    pub(super) access: Access,
-    pub(super) on_unauthenticated: Option<OnUnauthenticated>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawIdentity {
-    pub(super) user_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct RawBypass {
     pub(super) header: Option<String>,
     pub(super) value: SecretRef,
@@ -123,44 +122,40 @@ pub(super) struct RawFailures {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each fact is asked for by itself")]
 pub(super) struct RawAccessLog {
     #[serde(default)]
     pub(super) reason: bool,
     #[serde(default)]
     pub(super) subject: SubjectLog,
+    #[serde(default)]
+    pub(super) session: bool,
+    #[serde(default)]
+    pub(super) verdict: bool,
+    #[serde(default)]
+    pub(super) rule: bool,
+    #[serde(default)]
+    pub(super) cache: bool,
+    #[serde(default)]
+    pub(super) lookup_ms: bool,
 }
 
 /// Reads the JSON, or a `Struct` in its place. An empty document stands for `{}`, so that the variables alone can
 /// configure the filter.
 pub(super) fn parse(document: &[u8]) -> Result<RawConfig, ConfigError> {
-    if let Some(value) = structure::json(document) {
-        return serde_path_to_error::deserialize(value).map_err(|error| refused(&error));
-    }
-    let json = if document.is_empty() { b"{}" } else { document };
-    // Serde would read a list as the fields in their order.
-    if !json.trim_ascii_start().starts_with(b"{") {
+    let json = match structure::json(document) {
+        Some(json) => json,
+        None if document.is_empty() => Json::Object(Vec::new()),
+        None => serde_json::from_slice(document).map_err(|error| ConfigError::new(".", Fault::Form(words(&error))))?,
+    };
+    if !matches!(json, Json::Object(_)) {
         return Err(ConfigError::new(".", Fault::Form("must be an object".to_owned())));
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let raw = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refused(&error))?;
-    deserializer.end().map_err(|error| ConfigError::new(".", Fault::Form(words(&error))))?;
-    Ok(raw)
+    RawConfig::deserialize(json).map_err(|refusal| ConfigError::new(refusal.path(), Fault::Form(refusal.words)))
 }
 
-fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> ConfigError {
-    let path = error.path().to_string();
-    // What ends too early has no path.
-    let path = if path == "?" { ".".to_owned() } else { path };
-    ConfigError::new(path, Fault::Form(words(error.inner())))
-}
-
-/// The parser's message without the position, which means nothing once a proxy has rewritten the JSON, and without
-/// the text that stood there: a secret may have got into the wrong field.
+/// The parser's message without the position, which means nothing once a proxy has rewritten the JSON.
 fn words(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let words = text.rsplit_once(" at line ").map_or(text.as_str(), |(words, _)| words);
-    match (words.split_once(" string \""), words.rsplit_once("\", expected ")) {
-        (Some((before, _)), Some((_, expected))) => format!("{before} text, expected {expected}"),
-        _ => words.to_owned(),
-    }
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(words, _)| words).to_owned()
 }

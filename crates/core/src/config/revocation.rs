@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::check::{Checked, bounded, size, text};
+use super::Checked;
+use super::check::{bounded, size, text};
 use super::error::{ConfigError, Fault};
 use super::raw::RawRevocation;
 use super::{LookupConfig, OnStaleFeed, RevocationConfig, SessionConfig, StreamPolicy};

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::claims::ClaimPath;
 use crate::secret::Secret;
 
 /// A whole number. Proxies that hold JSON as doubles may write `1000000` as `1e6`.
@@ -26,6 +27,39 @@ pub(super) enum MaxAge {
     Off,
     /// In seconds.
     Seconds(u64),
+}
+
+/// Where a claim or a field stands: names joined by dots, or a list of names, since names may hold dots themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RawClaimPath(pub(super) ClaimPath);
+
+impl<'de> Deserialize<'de> for RawClaimPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ClaimPathVisitor)
+    }
+}
+
+struct ClaimPathVisitor;
+
+impl<'de> Visitor<'de> for ClaimPathVisitor {
+    type Value = RawClaimPath;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("names joined by dots, or a list of names")
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<RawClaimPath, E> {
+        let path = ClaimPath::dotted(value);
+        path.map(RawClaimPath).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(value), &self))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawClaimPath, A::Error> {
+        let mut names: Vec<String> = Vec::new();
+        while let Some(name) = list.next_element()? {
+            names.push(name);
+        }
+        ClaimPath::new(names).map(RawClaimPath).ok_or_else(|| A::Error::custom("a name must not be empty"))
+    }
 }
 
 impl<'de> Deserialize<'de> for Whole {

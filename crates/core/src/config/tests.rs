@@ -1,4 +1,7 @@
 use super::*;
+use crate::claims::Test;
+use crate::identity::Source;
+use crate::route::{Treatment, Unauthenticated};
 
 /// Parses with this environment; the error as the operator reads it.
 fn parse(json: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -13,16 +16,19 @@ const LOOKUP: (&str, &str) = ("JWE_GATE_LOOKUP_SECRET", "0123456789abcdef");
 #[test]
 fn bad_configurations_are_refused_with_the_field_and_the_reason() {
     let golden = include_str!("../../tests/golden/bad_configurations.txt");
-    let mut seen = 0;
+    let (mut seen, mut wrong) = (0, Vec::new());
     for case in golden.split("\n\n").filter(|case| !case.trim().is_empty()) {
         let lines: Vec<&str> = case.lines().filter(|line| !line.starts_with('#')).collect();
         let [input, expected] = lines[..] else { panic!("two lines expected: {case}") };
         let (variables, json) = input.split_once(" | ").unwrap_or(("", input));
         let variables: Vec<_> = variables.split_whitespace().filter_map(|pair| pair.split_once('=')).collect();
         let error = parse(json, &[&variables[..], &[SECRET]].concat()).expect_err(json);
-        assert_eq!(error, expected, "for {input}");
+        if error != expected {
+            wrong.push(format!("{input}\n    {error}\n    not: {expected}"));
+        }
         seen += 1;
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen >= 25, "only {seen} cases");
 }
 
@@ -32,7 +38,10 @@ fn an_empty_configuration_means_what_the_variables_say() {
     let [session] = &config.sessions[..] else { panic!("one session expected") };
     assert_eq!(session.cookie.as_str(), "__Secure-authjs.session-token");
     assert_eq!(session.profile, Profile::AuthJs);
-    assert_eq!((config.access, config.on_unauthenticated), (Access::Required, OnUnauthenticated::Reply));
+    let treatments: Vec<_> = config.routes.rules.as_slice().iter().map(|rule| rule.treatment).collect();
+    assert_eq!(treatments, [Treatment::default()]);
+    let headers: Vec<_> = config.identity.entries.iter().map(|entry| &*entry.header).collect();
+    assert_eq!(headers, ["x-user-id", "x-user-email", "x-user-name"]);
     assert!(config.lookup.is_none());
 }
 
@@ -159,4 +168,77 @@ fn a_struct_reads_as_the_json_that_it_stands_for() {
     assert_eq!(error.to_string(), "version: this build reads version 1");
     // JSON may begin with the byte that a Struct begins with.
     assert!(Config::from_json(b"\n{\n}", &environment).is_ok());
+}
+
+/// A site with a rule of each kind.
+const SITE: &str = r#"{
+    "sessions": [
+        { "profile": "authjs", "cookie": "a", "name": "customers" },
+        { "profile": "authjs", "cookie": "b", "name": "staff" },
+        { "profile": "next-auth", "cookie": "c", "name": "staff" }
+    ],
+    "public_url": "https://App.test/",
+    "sign_in": "/in?from=gate",
+    "allowed_origins": ["https://www.app.test"],
+    "routes": [
+        { "name": "assets", "paths": [{ "prefix": "/static" }, { "glob": "/**/*.css" }], "access": "open" },
+        { "paths": [{ "exact": "/in" }], "access": "optional", "allow_preflight": true },
+        { "name": "staff", "hosts": ["*.staff.test"], "methods": ["GET", "POST"], "access": "required",
+          "sessions": ["staff"], "on_unauthenticated": "redirect", "allow_cross_site": true,
+          "conditions": [
+              { "claim": "roles", "contains": "admin" },
+              { "claim": ["https://app.test/org", "id"], "one_of": ["o-1", 2] }
+          ] },
+        { "access": "required", "conditions": [{ "claim": "roles", "contains": "admin" }], "report": true }
+    ]
+}"#;
+
+#[test]
+fn rules_mean_what_they_say() {
+    let config = parse(SITE, &[SECRET]).unwrap();
+    let names: Vec<&str> = config.routes.names.iter().map(|name| &**name).collect();
+    assert_eq!(names, ["assets", "1", "staff", "3"]);
+    let rules: Vec<_> = config.routes.rules.as_slice().iter().collect();
+    assert_eq!(rules[0].treatment, Treatment { access: Access::Open, ..Treatment::default() });
+    assert_eq!(rules[0].paths.len(), 2);
+    let optional = Treatment { rule: 1, access: Access::Optional, allow_preflight: true, ..Treatment::default() };
+    assert_eq!(rules[1].treatment, optional);
+    let staff = Treatment {
+        rule: 2,
+        sessions: 0b110,
+        conditions: 0b11,
+        unauthenticated: Unauthenticated::Redirect,
+        allow_cross_site: true,
+        ..Treatment::default()
+    };
+    assert_eq!(rules[2].treatment, staff);
+    // The same condition has the same bit.
+    assert_eq!(rules[3].treatment, Treatment { rule: 3, conditions: 1, report: true, ..Treatment::default() });
+    let tests: Vec<_> = config.routes.claims.iter().flatten().map(|condition| &condition.test).collect();
+    assert!(matches!(tests[..], [Test::Contains(_), Test::OneOf(_)]));
+    assert_eq!(config.allowed_origins, ["https://app.test", "https://www.app.test"]);
+    assert_eq!(config.sign_in.unwrap().page(), "https://app.test/in?from=gate");
+}
+
+#[test]
+fn report_for_all_makes_every_rule_report() {
+    let config = parse(r#"{"report":true}"#, &[SECRET]).unwrap();
+    assert!(config.routes.rules.as_slice().iter().all(|rule| rule.treatment.report));
+    let config = parse(
+        r#"{"report":true,"routes":[{"paths":[{"exact":"/a"}],"access":"required"},{"access":"required"}]}"#,
+        &[SECRET],
+    );
+    assert!(config.unwrap().routes.rules.as_slice().iter().all(|rule| rule.treatment.report));
+}
+
+#[test]
+fn presets_come_beside_the_table() {
+    let json = r#"{"identity":{"headers":{"x-id":"sub","x-org":{"claim":"org.id"}},"presets":["grafana","jenkins"],"account":"verified_email"}}"#;
+    let config = parse(json, &[SECRET]).unwrap();
+    let source = |name: &str| config.identity.entries.iter().find(|entry| &*entry.header == name).map(|it| &it.source);
+    assert_eq!(source("x-id"), Some(&Source::Subject));
+    assert_eq!(source("x-webauth-user"), Some(&Source::VerifiedEmail));
+    assert_eq!(source("x-forwarded-user"), Some(&Source::VerifiedEmail));
+    assert!(matches!(source("x-webauth-role"), Some(Source::Claim(_))));
+    assert_eq!(source("x-user-id"), None);
 }

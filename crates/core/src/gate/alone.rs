@@ -26,25 +26,26 @@ impl Gate {
 
     /// Whether the headers of a request can be dealt with at all: the host shows all of them, and those that are to go
     /// can be removed. A header of just that name is no matter, since the proxy makes it anew.
-    pub(super) fn is_manageable(&self, headers: &dyn RequestHeaders, request: &Request) -> bool {
-        let is_overwritten = |name: &Vec<u8>| self.policy.guarded.iter().any(|guarded| guarded.as_bytes() == name);
+    pub(super) fn is_manageable(&self, headers: &dyn RequestHeaders, request: &Request<'_>) -> bool {
+        let is_overwritten = |name: &Vec<u8>| self.policy.guarded.names(name);
         headers.are_complete() && (self.policy.capabilities.edits_headers || request.forged.iter().all(is_overwritten))
     }
 
     /// Says of the credentials that stay what they are, where the proxy has to be told: what it is not told is not sent.
-    pub(super) fn spelt_out(&self, edits: Edits, request: &Request) -> Edits {
+    pub(super) fn spelt_out(&self, edits: Edits, request: &Request<'_>) -> Edits {
         if self.policy.capabilities.edits_headers {
             return edits;
         }
         Edits {
             cookie: spell_out(edits.cookie, &request.cookies, b"; "),
             authorization: spell_out(edits.authorization, &request.authorization, b","),
+            identity: Some(self.policy.nobody.clone()),
             ..edits
         }
     }
 }
 
-fn spell_out(edit: HeaderEdit, lines: &[Vec<u8>], between: &[u8]) -> HeaderEdit {
+fn spell_out(edit: HeaderEdit, lines: &[&[u8]], between: &[u8]) -> HeaderEdit {
     match edit {
         HeaderEdit::Keep if lines.is_empty() => HeaderEdit::Remove,
         HeaderEdit::Keep => HeaderEdit::Replace(lines.join(between)),

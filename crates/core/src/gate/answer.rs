@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jwe_gate_contract::{Answer, LookupAnswer, Outcome, Reason, VERSION};
 
+use super::annotate::Layer;
+use super::decide::Pass;
 use super::event::CalloutId;
 use super::failing::Ended;
 use super::waiting::{LookupKey, Waiter};
@@ -159,6 +161,7 @@ impl Gate {
         effects: &mut Effects,
     ) {
         let Waiter { pass, session, l0_key, fallback } = waiter;
+        let pass = Pass { layer: if ended == Ended::Failed { Layer::L1 } else { Layer::Lookup }, ..pass };
         let is_of_use = |known: &&Judgement| {
             let admits_outdated = known.verdict == Verdict::Allow && self.is_outdated(known, &session);
             (ended == Ended::Fresh || known.applies_to(&session)) && !admits_outdated

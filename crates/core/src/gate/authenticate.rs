@@ -4,16 +4,18 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use jwe_gate_contract::Kind;
+use serde_json::{Map, Value};
 
+use super::annotate::Layer;
 use super::decide::{Pass, cookie_edit};
-use super::event::{Edits, Effect};
+use super::event::{Edits, Effect, HeaderEdit};
 use super::read::Request;
 use super::waiting::{LookupKey, Waiter};
 use super::{Effects, Gate};
-use crate::claims::{self, Session};
+use crate::claims::{self, Condition, Session};
 use crate::cookie::{self, Credential};
 use crate::fields::Fields;
-use crate::identity::Identity;
+use crate::identity::{Facts, Identity, Proof};
 use crate::l0::{Known, L0Key};
 use crate::metrics::Metric;
 use crate::policy::{LookupPolicy, SessionPolicy, tag_of};
@@ -24,10 +26,8 @@ use crate::verdict::{Denial, Freshness, Judgement, Limits, Verdict};
 
 /// How far a request has come without asking anybody.
 pub(super) enum Progress {
-    /// There is a judgement to go by.
-    Known(Rc<Known>),
-    /// There is one, and it is time to ask again.
-    KnownAndStale { known: Rc<Known>, key: LookupKey },
+    /// There is a judgement to go by. `again` says what to ask if it is time to.
+    Known { known: Rc<Known>, layer: Layer, again: Option<LookupKey> },
     /// The session is good, and nothing is known of its user.
     Unknown(Unknown),
     /// The request has no session.
@@ -42,8 +42,16 @@ pub(super) struct Unknown {
     fallback: Option<Judgement>,
 }
 
+/// What has become of the search for a credential.
+pub(super) struct Found {
+    pub(super) progress: Progress,
+    /// The changes that the request needs if the session is accepted.
+    pub(super) edits: Edits,
+    pub(super) source: Source,
+}
+
 /// Where a credential came from. Part of the L0 key: what is true of a cookie need not be true of a Bearer.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Cookie = 0,
     Bearer = 1,
@@ -51,31 +59,36 @@ pub(super) enum Source {
 
 impl Gate {
     /// Looks for a session, and says which changes the request needs if it is accepted.
-    pub(super) fn authenticate(
-        &mut self,
-        now: UnixMillis,
-        request: &Request,
-        lines: &[&[u8]],
-        shared: &dyn SharedData,
-    ) -> (Progress, Edits) {
+    pub(super) fn authenticate(&mut self, now: UnixMillis, request: &Request<'_>, shared: &dyn SharedData) -> Found {
         let policy = self.policy.clone();
+        let lines = &request.cookies;
         let edits = Edits { remove: request.forged.clone(), ..Edits::default() };
         let scan = match cookie::scan(lines, &policy.names, &policy.limits) {
             Ok(scan) => scan,
-            Err(error) => return (Progress::Denied(Denial::Credential(error)), edits),
+            Err(error) => {
+                let progress = Progress::Denied(Denial::Credential(error));
+                return Found { progress, edits, source: Source::Cookie };
+            }
         };
-        if let Some(credential) = scan.credential() {
-            let accepted = scan.has_strangers().then(|| cookie::keep(lines, &policy.names, Some(credential)));
+        let Some(credential) = scan.credential() else {
+            let strangers = scan.has_strangers().then(|| cookie::keep(lines, &policy.names, None));
+            let is_removed = policy.identity.remove_authorization && !request.issuer_path;
             let edits = Edits {
-                cookie: accepted.map(cookie_edit).unwrap_or_default(),
-                authorization: request.authorization_without_session(),
+                cookie: strangers.map(cookie_edit).unwrap_or_default(),
+                authorization: if is_removed { HeaderEdit::Remove } else { HeaderEdit::Keep },
                 ..edits
             };
-            return (self.cookie_session(now, credential, shared), edits);
-        }
-        let strangers = scan.has_strangers().then(|| cookie::keep(lines, &policy.names, None));
-        let edits = Edits { cookie: strangers.map(cookie_edit).unwrap_or_default(), ..edits };
-        (self.bearer_session(now, request, shared), edits)
+            return Found { progress: self.bearer_session(now, request, shared), edits, source: Source::Bearer };
+        };
+        let keeps = !policy.identity.remove_cookie || request.issuer_path;
+        let accepted = (scan.has_strangers() || !keeps)
+            .then(|| cookie::keep(lines, &policy.names, Some(credential).filter(|_| keeps)));
+        let edits = Edits {
+            cookie: accepted.map(cookie_edit).unwrap_or_default(),
+            authorization: request.authorization_without_session(),
+            ..edits
+        };
+        Found { progress: self.cookie_session(now, credential, shared), edits, source: Source::Cookie }
     }
 
     fn cookie_session(&mut self, now: UnixMillis, credential: &Credential<'_>, shared: &dyn SharedData) -> Progress {
@@ -87,14 +100,14 @@ impl Gate {
         }
         let candidates = policy.sessions.iter().filter(|session| session.name == name);
         match open(candidates, |session| credential.token(session.keys.profile()), now) {
-            Ok(session) => self.fresh(now, key, session, shared),
+            Ok((kind, session)) => self.fresh(now, key, (kind, session), shared),
             Err(denial) => Progress::Denied(denial),
         }
     }
 
-    fn bearer_session(&mut self, now: UnixMillis, request: &Request, shared: &dyn SharedData) -> Progress {
+    fn bearer_session(&mut self, now: UnixMillis, request: &Request<'_>, shared: &dyn SharedData) -> Progress {
         let policy = self.policy.clone();
-        let value = match cookie::bearer(&request.authorization_lines(), &policy.limits) {
+        let value = match cookie::bearer(&request.authorization, &policy.limits) {
             Ok(Some(value)) => value,
             Ok(None) => return Progress::Denied(Denial::NoToken),
             Err(error) => return Progress::Denied(Denial::Credential(error)),
@@ -105,7 +118,7 @@ impl Gate {
         }
         let candidates = policy.sessions.iter().filter(|session| session.bearer);
         match open(candidates, |_| Cow::Borrowed(&*value), now) {
-            Ok(session) => self.fresh(now, key, session, shared),
+            Ok((kind, session)) => self.fresh(now, key, (kind, session), shared),
             Err(denial) => Progress::Denied(denial),
         }
     }
@@ -133,14 +146,20 @@ impl Gate {
             && !self.is_outdated(&known.judgement, &known.session)
         {
             self.counters.count(Metric::L0Hit);
-            return Progress::Known(known);
+            return Progress::Known { known, layer: Layer::L0, again: None };
         }
         self.judge(now, key, known.session.clone(), Some(known.judgement.clone()), shared)
     }
 
     /// A token that has just been opened.
-    fn fresh(&mut self, now: UnixMillis, key: L0Key, session: Session, shared: &dyn SharedData) -> Progress {
-        match session.trimmed(MAX_KEPT_BYTES) {
+    fn fresh(
+        &mut self,
+        now: UnixMillis,
+        key: L0Key,
+        (kind, session): (usize, Session),
+        shared: &dyn SharedData,
+    ) -> Progress {
+        match session.kept(kind, &self.policy.routes.keep) {
             Some(session) => self.judge(now, key, Rc::new(session), None, shared),
             None => Progress::Denied(Denial::ClaimTooLarge),
         }
@@ -158,7 +177,8 @@ impl Gate {
         let policy = self.policy.clone();
         let Some(lookup) = &policy.lookup else {
             let judgement = without_lookup(now, &session);
-            return Progress::Known(self.remember(now, l0_key, session, judgement));
+            let known = self.remember(now, l0_key, session, judgement);
+            return Progress::Known { known, layer: Layer::None, again: None };
         };
         let tag = tag_of(Kind::Subject, session.subject());
         let shared = Self::l1(lookup, tag, shared);
@@ -171,12 +191,14 @@ impl Gate {
         match (newest, freshness) {
             (Some(judgement), Freshness::Fresh) => {
                 self.counters.count(Metric::L1Hit);
-                Progress::Known(self.remember(now, l0_key, session, judgement))
+                let known = self.remember(now, l0_key, session, judgement);
+                Progress::Known { known, layer: Layer::L1, again: None }
             }
             (Some(judgement), Freshness::Stale) => {
                 self.counters.count(Metric::L1Hit);
                 let key = LookupKey::subject(tag, &session);
-                Progress::KnownAndStale { known: self.remember(now, l0_key, session, judgement), key }
+                let known = self.remember(now, l0_key, session, judgement);
+                Progress::Known { known, layer: Layer::L1, again: Some(key) }
             }
             (newest, _) => {
                 self.counters.count(Metric::L1Miss);
@@ -209,16 +231,28 @@ impl Gate {
 
     /// A session with what was judged of its user, and what the app is told.
     pub(super) fn known(&self, session: Rc<Session>, judgement: Judgement) -> Rc<Known> {
-        let admitted = judgement.verdict == Verdict::Allow;
-        let identity = admitted.then(|| Rc::new(Identity::new(&judgement.user, &self.policy.subject_key)));
-        Rc::new(Known { session, judgement, identity })
+        let policy = &self.policy;
+        let is_admitted = judgement.verdict == Verdict::Allow;
+        let fields = judgement.fields();
+        let facts = Facts {
+            user: if is_admitted { &judgement.user } else { session.subject() },
+            claims: session.claims(),
+            fields,
+        };
+        let table = if is_admitted { policy.identity.entries.as_slice() } else { &[] };
+        let identity = Identity::new(table, &facts, &policy.subject_key);
+        // A variable that is not set keeps what it was.
+        let is_spelt_out = !policy.capabilities.edits_headers;
+        let identity = Rc::new(if is_spelt_out { identity.spelt_out(&policy.identity.entries) } else { identity });
+        let met = session.met() | met(&policy.routes.fields, fields);
+        Rc::new(Known { session, judgement, identity, proof: Proof::default(), met })
     }
 
     /// Holds a request until its user has been looked up.
     pub(super) fn park(&mut self, now: UnixMillis, pass: Pass, unknown: Unknown, effects: &mut Effects) {
         let Unknown { key, session, l0_key, fallback } = unknown;
         let key = self.lookup_of(pass.context, key);
-        let waiter = Waiter { pass, session, l0_key, fallback };
+        let waiter = Waiter { pass: Pass { parked: Some(now), ..pass }, session, l0_key, fallback };
         if !self.waiting.has_room(&waiter) {
             return self.finish(waiter.pass, Err(Denial::Overloaded), effects);
         }
@@ -233,18 +267,18 @@ impl Gate {
     }
 }
 
-/// The session of a token, by the first configured derivation that opens it.
+/// The session of a token, by the first configured derivation that opens it, and which one that is.
 fn open<'a, 'b>(
     candidates: impl Iterator<Item = &'a SessionPolicy>,
     token: impl Fn(&SessionPolicy) -> Cow<'b, [u8]>,
     now: UnixMillis,
-) -> Result<Session, Denial> {
+) -> Result<(usize, Session), Denial> {
     let mut first_error = None;
     for session in candidates {
         match session.keys.open(&token(session)) {
             Ok(opened) => {
                 let checked = claims::check(opened.plaintext(), opened.replicated(), &session.rules, now);
-                return checked.map_err(Denial::Claims);
+                return checked.map(|checked| (session.kind, checked)).map_err(Denial::Claims);
             }
             Err(error) => {
                 first_error.get_or_insert(error);
@@ -252,6 +286,13 @@ fn open<'a, 'b>(
         }
     }
     Err(first_error.map_or(Denial::NoToken, Denial::Jwe))
+}
+
+/// Which of the conditions these fields meet, one bit for each.
+fn met(conditions: &[Option<Condition>], fields: &Map<String, Value>) -> u64 {
+    let conditions = conditions.iter().enumerate();
+    let is_met = |condition: &Option<Condition>| condition.as_ref().is_some_and(|it| it.is_met(fields));
+    conditions.filter(|(_, condition)| is_met(condition)).map(|(bit, _)| 1 << bit).sum()
 }
 
 /// Where no lookup is configured a good token is all that is asked for.
@@ -265,6 +306,3 @@ fn without_lookup(now: UnixMillis, session: &Session) -> Judgement {
         limits: Limits { fresh_until: until, stale_until: until, hard_until: until },
     }
 }
-
-/// Longer ones would make the caches larger than they are configured to be.
-const MAX_KEPT_BYTES: usize = 1024;

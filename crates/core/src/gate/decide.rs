@@ -2,15 +2,18 @@
 
 use std::rc::Rc;
 
-use super::authenticate::Progress;
-use super::event::{Annotations, ContextId, Edits, Effect, HeaderEdit, LogLevel, RequestHeaders};
+use super::annotate::Layer;
+use super::authenticate::{Found, Progress, Source};
+use super::event::{ContextId, Edits, Effect, HeaderEdit, LogLevel, RequestHeaders};
 use super::read::Request;
 use super::reply::Reply;
 use super::{BYPASS_MARKER, Effects, Gate, STATUS_HEADER};
-use crate::config::{Access, OnUnauthenticated, SubjectLog};
+use crate::config::Access;
 use crate::cookie;
+use crate::identity::Facts;
 use crate::l0::Known;
 use crate::metrics::Metric;
+use crate::route::{Treatment, Unauthenticated};
 use crate::shared::SharedData;
 use crate::time::UnixMillis;
 use crate::verdict::{Answer, Denial, Verdict};
@@ -19,12 +22,45 @@ use crate::verdict::{Answer, Denial, Verdict};
 #[derive(Debug)]
 pub(super) struct Pass {
     pub(super) context: ContextId,
+    /// What the rules say of it.
+    pub(super) treatment: Treatment,
     /// The changes if the session is accepted, without the identity.
     pub(super) accepted: Edits,
-    /// The changes if it is not, where the request may go on without one.
-    pub(super) anonymous: Option<Edits>,
+    /// What becomes of it if the session is not accepted.
+    pub(super) otherwise: Otherwise,
     /// Whether the app would turn the token into a fresh one: such a request does not go on while nobody knows.
     pub(super) issuer_path: bool,
+    /// Whether another site uses the user's cookie for something that may have effects.
+    pub(super) cross_site: bool,
+    /// Where the verdict came from.
+    pub(super) layer: Layer,
+    /// Since when the request has been waiting.
+    pub(super) parked: Option<UnixMillis>,
+}
+
+/// What becomes of a request whose session is not accepted, other than a reply.
+#[derive(Debug, Default)]
+pub(super) struct Otherwise {
+    /// The changes, where the request may go on without a session.
+    pub(super) anonymous: Option<Edits>,
+    /// Where a browser is sent to sign in.
+    pub(super) sign_in: Option<String>,
+}
+
+impl Pass {
+    /// What becomes of a request that the rules let go on whoever it comes from.
+    fn without_session(context: ContextId, treatment: Treatment) -> Self {
+        Self {
+            context,
+            treatment,
+            accepted: Edits::default(),
+            otherwise: Otherwise::default(),
+            issuer_path: false,
+            cross_site: false,
+            layer: Layer::None,
+            parked: None,
+        }
+    }
 }
 
 impl Gate {
@@ -36,94 +72,163 @@ impl Gate {
         shared: &dyn SharedData,
         effects: &mut Effects,
     ) {
-        if self.admit_known(now, context, headers, effects) {
-            return;
-        }
         let policy = self.policy.clone();
-        let request = Request::read(&policy, headers);
+        let map = headers.map();
+        let request = Request::read(&policy, &map);
+        let treatment = policy.routes.rules.treatment(&request.line);
+        let pass = Pass::without_session(context, treatment);
         if !self.is_manageable(headers, &request) {
-            return self.reply(context, Denial::Headers, effects);
+            return self.reply(&pass, Denial::Headers, None, effects);
         }
-        let lines = request.cookie_lines();
         if request.bypass {
-            let edits = Edits { set: vec![(BYPASS_MARKER, "true")], ..self.anonymous(&request, &lines) };
-            return self.bypassed(context, edits, effects);
+            let edits = Edits { set: vec![(BYPASS_MARKER, "true")], ..self.anonymous(&request) };
+            return self.bypassed(&pass, edits, effects);
         }
-        if policy.access == Access::Open && !request.issuer_path {
-            let edits = self.anonymous(&request, &lines);
-            return self.forward(context, edits, "open", effects);
+        if treatment.access == Access::Open && !request.issuer_path {
+            return self.forward(&pass, self.anonymous(&request), "open", None, effects);
         }
-        let (progress, accepted) = self.authenticate(now, &request, &lines, shared);
-        let accepted = self.spelt_out(accepted, &request);
-        let replies = self.requires_session() && policy.on_unauthenticated == OnUnauthenticated::Reply;
-        let anonymous = (!replies).then(|| self.anonymous(&request, &lines));
-        let pass = Pass { context, accepted, anonymous, issuer_path: request.issuer_path };
+        if treatment.allow_preflight && request.is_preflight() {
+            return self.forward(&pass, self.anonymous(&request), "preflight", None, effects);
+        }
+        let Found { progress, edits, source } = self.authenticate(now, &request, shared);
+        let lends = treatment.access != Access::Open && !treatment.allow_cross_site && source == Source::Cookie;
+        let pass = Pass {
+            accepted: self.spelt_out(edits, &request),
+            issuer_path: request.issuer_path,
+            cross_site: lends && request.is_cross_site(&policy.allowed_origins),
+            ..pass
+        };
+        self.proceed(now, pass, progress, (&request, headers), effects);
+    }
+
+    /// Goes on with what has been found out of a credential without asking anybody.
+    fn proceed(
+        &mut self,
+        now: UnixMillis,
+        pass: Pass,
+        progress: Progress,
+        (request, headers): (&Request<'_>, &dyn RequestHeaders),
+        effects: &mut Effects,
+    ) {
+        if let Progress::Known { known, layer, again } = progress {
+            if let Some(key) = again
+                && self.waiting.has_room_for_refresh()
+                && self.waiting.refresh(key)
+            {
+                effects.push(Effect::Enqueue);
+            }
+            let pass = Pass { layer, ..pass };
+            // What becomes of a request that is refused takes work that the others are spared.
+            return match self.objection(&pass, &known) {
+                None => self.admit(pass, &known, "ok", effects),
+                Some(denial) => {
+                    let pass = Pass { otherwise: self.otherwise(request, pass.treatment), ..pass };
+                    self.refuse(pass, denial, Some(&known), effects);
+                }
+            };
+        }
+        let pass = Pass { otherwise: self.otherwise(request, pass.treatment), ..pass };
         match progress {
-            Progress::Known(known) => self.finish(pass, Ok(known), effects),
             Progress::Denied(denial) => {
                 let denial = self.limited(now, denial, headers);
-                self.finish(pass, Err(denial), effects);
-            }
-            Progress::KnownAndStale { known, key } => {
-                if self.waiting.has_room_for_refresh() && self.waiting.refresh(key) {
-                    effects.push(Effect::Enqueue);
-                }
-                self.finish(pass, Ok(known), effects);
+                self.refuse(pass, denial, None, effects);
             }
             Progress::Unknown(unknown) => self.park(now, pass, unknown, effects),
+            Progress::Known { .. } => {}
         }
     }
 
     /// Plays a decision: the session is named to the app, or the request is answered, or goes on without a name.
     pub(super) fn finish(&mut self, pass: Pass, outcome: Result<Rc<Known>, Denial>, effects: &mut Effects) {
-        let outcome = outcome.and_then(|known| match known.judgement.verdict {
-            Verdict::Allow => Ok(known),
-            Verdict::Deny(barred) => Err(Denial::Barred(barred)),
-        });
         match outcome {
-            Ok(known) => self.admit(pass, &known, "ok", effects),
-            Err(denial) => self.refuse(pass, denial, effects),
+            Ok(known) => match self.objection(&pass, &known) {
+                None => self.admit(pass, &known, "ok", effects),
+                Some(denial) => self.refuse(pass, denial, Some(&known), effects),
+            },
+            Err(denial) => self.refuse(pass, denial, None, effects),
         }
     }
 
-    /// Names the session to the app, unless it has been revoked.
-    pub(super) fn admit(&mut self, pass: Pass, known: &Known, reason: &'static str, effects: &mut Effects) {
-        if let Err(denial) = self.permit(&known.session, pass.issuer_path) {
-            return self.refuse(pass, denial, effects);
+    /// Why a session of which everything is known may not pass here.
+    pub(super) fn objection(&self, pass: &Pass, known: &Known) -> Option<Denial> {
+        let treatment = &pass.treatment;
+        let is_accepted = treatment.sessions & (1 << known.session.kind()) != 0;
+        match known.judgement.verdict {
+            // On another tenant's host a session is worth as much as none, banned or not.
+            _ if !is_accepted => Some(Denial::OtherSession),
+            Verdict::Deny(barred) => Some(Denial::Barred(barred)),
+            Verdict::Allow => match self.permit(&known.session, pass.issuer_path) {
+                Err(denial) => Some(denial),
+                Ok(()) if pass.cross_site => Some(Denial::CrossSite),
+                Ok(()) if treatment.conditions & !known.met != 0 => Some(Denial::Condition),
+                Ok(()) => None,
+            },
         }
+    }
+
+    /// Names the session to the app.
+    pub(super) fn admit(&mut self, pass: Pass, known: &Known, reason: &'static str, effects: &mut Effects) {
         if let Some(following) = &mut self.following {
             following.streams.opened(pass.context, known.session.clone(), pass.issuer_path);
         }
         self.counters.count(Metric::Decision(reason));
-        let identity = known.identity.clone().map(|identity| (self.policy.user_id_header.clone(), identity));
+        let annotations = self.annotations(&pass, reason, "allow", Some(known));
         effects.push(Effect::Forward {
             context: pass.context,
-            edits: Edits { identity, ..pass.accepted },
-            annotations: Annotations { reason: self.logged(reason), subject: self.logged_subject(known) },
+            // Where everybody passes and nothing is asked, the app is told of nobody.
+            edits: match pass.treatment.access {
+                Access::Open => pass.accepted,
+                Access::Optional | Access::Required => {
+                    let proof = self.proof(known);
+                    Edits { identity: Some(known.identity.clone()), proof, ..pass.accepted }
+                }
+            },
+            annotations,
         });
     }
 
-    fn refuse(&mut self, pass: Pass, denial: Denial, effects: &mut Effects) {
+    /// The identity with a signature: the header, and the token.
+    fn proof(&self, known: &Known) -> Option<(Rc<str>, Rc<str>)> {
+        let issuer = self.policy.identity.jwt.as_ref()?;
+        let Known { session, judgement, proof, .. } = known;
+        let facts = Facts { user: &judgement.user, claims: session.claims(), fields: &judgement.fields };
+        Some((issuer.header.clone(), proof.token(self.now, issuer, session, &facts)))
+    }
+
+    pub(super) fn refuse(&mut self, pass: Pass, denial: Denial, known: Option<&Known>, effects: &mut Effects) {
+        let required = pass.treatment.access == Access::Required;
         let is_answered_here = match denial.answer() {
             // Where a session is required nobody is taken for a stranger who may well be signed in.
-            Answer::Unavailable => pass.issuer_path || self.requires_session(),
+            Answer::Unavailable => pass.issuer_path || required,
             Answer::BadRequest | Answer::Limited { .. } => true,
-            Answer::Forbidden | Answer::Unauthenticated => false,
+            // What would be refused to whoever signs in is not the app's to answer either.
+            Answer::Forbidden => matches!(denial, Denial::Condition | Denial::CrossSite),
+            Answer::Unauthenticated => false,
         };
-        if let Some(edits) = pass.anonymous.filter(|_| !is_answered_here) {
-            let edits = Edits { set: self.marks(denial), ..edits };
-            return self.forward(pass.context, edits, denial.as_str(), effects);
+        let mut pass = pass;
+        let anonymous = pass.otherwise.anonymous.take().filter(|_| !is_answered_here || pass.treatment.report);
+        let Some(edits) = anonymous else { return self.reply(&pass, denial, known, effects) };
+        let edits = Edits { set: marks(denial, required), ..edits };
+        if pass.treatment.report {
+            self.counters.count(Metric::Reported(denial.as_str()));
+            self.audit(&pass, "reported", denial.as_str(), known, effects);
+            return self.forward(&pass, edits, "reported", known, effects);
         }
-        self.reply(pass.context, denial, effects);
+        self.forward(&pass, edits, denial.as_str(), known, effects);
     }
 
-    fn reply(&mut self, context: ContextId, denial: Denial, effects: &mut Effects) {
+    fn reply(&mut self, pass: &Pass, denial: Denial, known: Option<&Known>, effects: &mut Effects) {
+        let policy = self.policy.clone();
         self.counters.count(Metric::Decision(denial.as_str()));
-        effects.push(Effect::Reply {
-            context,
-            reply: Reply::to(denial, self.policy.debug_header),
-            annotations: Annotations { reason: self.logged(denial.as_str()), subject: None },
-        });
+        self.audit(pass, "denied", denial.as_str(), known, effects);
+        let reply = match &pass.otherwise.sign_in {
+            Some(location) if denial.answer() == Answer::Unauthenticated => {
+                Reply::redirect(location.clone(), denial, policy.debug_header)
+            }
+            _ => Reply::to(denial, &policy.replies, policy.debug_header),
+        };
+        let annotations = self.annotations(pass, denial.as_str(), "deny", known);
+        effects.push(Effect::Reply { context: pass.context, reply, annotations });
     }
 
     /// The denial of a token that is none, or another one where its client has shown too many of them. All kinds count
@@ -135,54 +240,65 @@ impl Gate {
     }
 
     /// Lets a request go on without a name.
-    fn forward(&mut self, context: ContextId, edits: Edits, reason: &'static str, effects: &mut Effects) {
+    fn forward(
+        &mut self,
+        pass: &Pass,
+        edits: Edits,
+        reason: &'static str,
+        known: Option<&Known>,
+        effects: &mut Effects,
+    ) {
         self.counters.count(Metric::Decision(reason));
-        let annotations = Annotations { reason: self.logged(reason), subject: None };
-        effects.push(Effect::Forward { context, edits, annotations });
+        let annotations = self.annotations(pass, reason, "none", known);
+        effects.push(Effect::Forward { context: pass.context, edits, annotations });
     }
 
-    fn bypassed(&mut self, context: ContextId, edits: Edits, effects: &mut Effects) {
+    fn bypassed(&mut self, pass: &Pass, edits: Edits, effects: &mut Effects) {
         self.counters.count(Metric::Bypass);
         effects.push(Effect::Log { level: LogLevel::Warn, message: "a request passed by the bypass".to_owned() });
-        self.forward(context, edits, "bypass", effects);
+        self.audit(pass, "bypassed", "bypass", None, effects);
+        self.forward(pass, edits, "bypass", None, effects);
+    }
+
+    /// What may become of a request besides a reply.
+    fn otherwise(&self, request: &Request<'_>, treatment: Treatment) -> Otherwise {
+        let policy = &self.policy;
+        let replies = treatment.access == Access::Required && treatment.unauthenticated != Unauthenticated::Forward;
+        let redirects = treatment.unauthenticated == Unauthenticated::Redirect && request.is_navigation();
+        let sign_in = policy.sign_in.as_ref().filter(|_| redirects);
+        Otherwise {
+            anonymous: match (treatment.report, replies) {
+                // The app has its own checks as long as the gate's are tried out, so it sees what it has always seen.
+                (true, _) => {
+                    Some(self.spelt_out(Edits { remove: request.forged.clone(), ..Edits::default() }, request))
+                }
+                (false, true) => None,
+                (false, false) => Some(self.anonymous(request)),
+            },
+            sign_in: sign_in.map(|sign_in| sign_in.location(request.path.only().unwrap_or_default())),
+        }
     }
 
     /// The changes to a request that goes on without a session: nothing in it may be taken for one.
-    fn anonymous(&self, request: &Request, lines: &[&[u8]]) -> Edits {
+    fn anonymous(&self, request: &Request<'_>) -> Edits {
         let edits = Edits {
             remove: request.forged.clone(),
-            cookie: cookie_edit(cookie::keep(lines, &self.policy.names, None)),
+            cookie: cookie_edit(cookie::keep(&request.cookies, &self.policy.names, None)),
             authorization: request.authorization_without_session(),
             ..Edits::default()
         };
         self.spelt_out(edits, request)
     }
+}
 
-    /// What is said of a checked request that goes on without a session. Where a session is required its reply is
-    /// nobody else's: caches behind the gate that keep to RFC 9111 neither answer it unasked nor keep its reply.
-    fn marks(&self, denial: Denial) -> Vec<(&'static str, &'static str)> {
-        let mut marks = vec![(STATUS_HEADER, denial.answer().as_str())];
-        if self.requires_session() {
-            marks.push(("cache-control", "no-store, no-cache"));
-        }
-        marks
+/// What is said of a checked request that goes on without a session. Where a session is required its reply is nobody
+/// else's: caches behind the gate that keep to RFC 9111 neither answer it unasked nor keep its reply.
+fn marks(denial: Denial, required: bool) -> Vec<(&'static str, &'static str)> {
+    let mut marks = vec![(STATUS_HEADER, denial.answer().as_str())];
+    if required {
+        marks.push(("cache-control", "no-store, no-cache"));
     }
-
-    fn requires_session(&self) -> bool {
-        self.policy.access == Access::Required
-    }
-
-    fn logged(&self, reason: &'static str) -> Option<&'static str> {
-        self.policy.access_log.reason.then_some(reason)
-    }
-
-    fn logged_subject(&self, known: &Known) -> Option<Rc<str>> {
-        match self.policy.access_log.subject {
-            SubjectLog::Off => None,
-            SubjectLog::Hash => known.identity.as_ref().map(|identity| identity.log_id.clone()),
-            SubjectLog::Plain => known.identity.as_ref().map(|identity| Rc::from(identity.user_id.as_str())),
-        }
-    }
+    marks
 }
 
 /// What a change of the cookies comes to.

@@ -1,10 +1,12 @@
 //! What the gate is told, and what it wants done.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::reply::Reply;
+use crate::headers::HeaderMap;
 use crate::identity::Identity;
 use crate::shared::QueueId;
 
@@ -63,19 +65,16 @@ pub enum Event<'a> {
     UnknownAnswer,
 }
 
-/// The request at hand, read only as far as it is needed: each call costs a crossing of the sandbox.
+/// The request at hand.
 pub trait RequestHeaders {
-    /// Every header, in order; names in lower case.
-    fn all(&self) -> Vec<(Vec<u8>, Vec<u8>)>;
-
-    /// The first line of one header. `name` is in lower case.
-    fn first(&self, name: &str) -> Option<Vec<u8>>;
+    /// Every header, in order: one crossing of the sandbox for all of them.
+    fn map(&self) -> HeaderMap;
 
     /// The address of the client, with or without a port, as the proxy has made sure of it: never what a header of the
     /// client says by itself.
     fn client(&self) -> Option<Vec<u8>>;
 
-    /// Whether [`RequestHeaders::all`] is all: some hosts show only so many.
+    /// Whether [`RequestHeaders::map`] holds all: some hosts show only so many.
     fn are_complete(&self) -> bool;
 }
 
@@ -182,8 +181,10 @@ pub struct Edits {
     pub cookie: HeaderEdit,
     /// The credentials that may go on.
     pub authorization: HeaderEdit,
-    /// Who the user is: the name of the header, and the identity.
-    pub identity: Option<(Rc<str>, Rc<Identity>)>,
+    /// Who the user is.
+    pub identity: Option<Rc<Identity>>,
+    /// The identity once more, signed: the header, and the token.
+    pub proof: Option<(Rc<str>, Rc<str>)>,
     /// What the app, and caches before it, are told of a request that nobody is named in. Each takes the place of all
     /// lines of its name.
     pub set: Vec<(&'static str, &'static str)>,
@@ -220,9 +221,24 @@ impl HeaderEdit {
 
 /// What access logs are told of a decision; only what the configuration asks for.
 #[derive(Clone, Debug, Default)]
-pub struct Annotations {
-    /// Why.
-    pub reason: Option<&'static str>,
-    /// Who: the id or a keyed hash of it.
-    pub subject: Option<Rc<str>>,
+pub struct Annotations(pub Vec<(&'static str, Text)>);
+
+/// A text that is the same for many requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// One of a fixed set.
+    Fixed(&'static str),
+    /// One of a user or a rule.
+    Shared(Rc<str>),
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Fixed(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
 }

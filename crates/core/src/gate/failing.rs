@@ -70,7 +70,10 @@ impl Gate {
             limits: Limits { fresh_until: now, stale_until: now, hard_until: now },
         };
         let known = self.known(session, judgement);
-        self.admit(pass, &known, "unconfirmed", effects);
+        match self.objection(&pass, &known) {
+            None => self.admit(pass, &known, "unconfirmed", effects),
+            Some(denial) => self.refuse(pass, denial, Some(&known), effects),
+        }
     }
 
     fn on_lookup_error(&self) -> OnLookupError {

@@ -6,13 +6,14 @@
 //! an effect. It does not know which host it is on, keeps no clock and draws no randomness.
 
 mod alone;
+mod annotate;
 mod answer;
+mod audit;
 mod authenticate;
 mod decide;
 mod event;
 mod failing;
 mod following;
-mod known;
 mod question;
 mod read;
 mod reply;
@@ -25,9 +26,10 @@ use std::time::Duration;
 
 pub use event::{
     Annotations, Callout, CalloutId, ContextId, Edits, Effect, Event, HeaderEdit, LogLevel, ReplyHeaders,
-    RequestHeaders,
+    RequestHeaders, Text,
 };
-pub use reply::Reply;
+pub(crate) use read::Guarded;
+pub use reply::{Body, Replies, Reply};
 
 use crate::failures::Failures;
 use crate::l0::L0;
@@ -36,6 +38,7 @@ use crate::nonce::Nonces;
 use crate::policy::Policy;
 use crate::shared::SharedData;
 use crate::time::UnixMillis;
+use audit::Audit;
 use failing::Occasionally;
 use following::Following;
 use together::{News, Own};
@@ -70,6 +73,7 @@ pub struct Gate {
     nonces: Nonces,
     /// When it was last said that requests pass unconfirmed.
     warned: Occasionally,
+    audit: Audit,
     ticked: UnixMillis,
     /// The time of the event at hand.
     now: UnixMillis,
@@ -91,6 +95,7 @@ impl Gate {
             nonces,
             failures: policy.failures.map(|limit| Failures::new(limit, seed)),
             warned: Occasionally::default(),
+            audit: Audit::default(),
             ticked: UnixMillis(0),
             following: policy.revocation.as_ref().map(|revocation| Following::new(revocation, seed)),
             policy: Rc::new(policy),

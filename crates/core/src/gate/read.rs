@@ -1,82 +1,199 @@
-//! What the gate reads of a request, each header once.
+//! What the gate reads of a request, all of it in one pass over the headers.
 
-use super::event::{HeaderEdit, RequestHeaders};
+use std::borrow::Cow;
+
+use super::event::HeaderEdit;
 use crate::cookie;
+use crate::headers::{Field, HeaderMap};
 use crate::identity::same_header;
 use crate::policy::Policy;
+use crate::route::{Origins, RequestLine, is_unsafe};
+use crate::sign_in::Navigation;
 
-/// The parts of a request that the gate looks at.
+/// The parts of a request that the gate looks at. They lie in the map that they were read from.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) cookies: Vec<Vec<u8>>,
-    pub(super) authorization: Vec<Vec<u8>>,
+pub(super) struct Request<'a> {
+    pub(super) cookies: Vec<&'a [u8]>,
+    pub(super) authorization: Vec<&'a [u8]>,
     /// Headers in whatever spelling that only the gate may set.
     pub(super) forged: Vec<Vec<u8>>,
     /// Whether the request shows the secret value of the bypass.
     pub(super) bypass: bool,
-    /// Whether the path is one of the issuer's; told apart only where it matters.
+    /// Whether the path is one of the issuer's.
     pub(super) issuer_path: bool,
+    /// What rules look at.
+    pub(super) line: RequestLine<'a>,
+    /// The `:path`, as it came.
+    pub(super) path: Field<'a>,
+    /// Whether another protocol is asked for on this connection.
+    upgrades: bool,
+    origins: Origins<'a>,
+    /// What CORS preflights ask for.
+    requested_method: Field<'a>,
+    navigation: Navigation<'a>,
 }
 
-impl Request {
-    /// Reads a request. Values are moved out of the map, not copied: tokens are long.
-    pub(super) fn read(policy: &Policy, headers: &dyn RequestHeaders) -> Self {
-        let (mut cookies, mut authorization, mut forged) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut bypasses, mut paths) = (Vec::new(), Vec::new());
-        for (name, value) in headers.all() {
-            match name.as_slice() {
-                b"cookie" => cookies.push(value),
-                b"authorization" => authorization.push(value),
-                b":path" => paths.push(value),
-                _ if policy.guarded.iter().any(|ours| same_header(ours, &name)) => {
-                    if policy.bypass.as_ref().is_some_and(|bypass| name == bypass.header.as_bytes()) {
-                        bypasses.push(value);
-                    }
-                    if !forged.contains(&name) {
-                        forged.push(name);
-                    }
-                }
-                _ => {}
-            }
+/// The lines of a request, as they are found.
+#[derive(Debug, Default)]
+struct Found<'a> {
+    cookies: Vec<&'a [u8]>,
+    authorization: Vec<&'a [u8]>,
+    forged: Vec<Vec<u8>>,
+    bypass: Field<'a>,
+    method: Field<'a>,
+    authority: Field<'a>,
+    host: Field<'a>,
+    path: Field<'a>,
+    overridden: bool,
+    upgrades: bool,
+    fetch_site: Field<'a>,
+    origin: Field<'a>,
+    requested_method: Field<'a>,
+    navigation: Navigation<'a>,
+}
+
+impl<'a> Found<'a> {
+    fn read(policy: &Policy, map: &'a HeaderMap) -> Self {
+        let mut found = Self::default();
+        for (name, value) in map.lines() {
+            found.line(policy, name, value);
         }
+        found
+    }
+
+    fn line(&mut self, policy: &Policy, name: Cow<'a, [u8]>, value: &'a [u8]) {
+        match &*name {
+            b"cookie" => self.cookies.push(value),
+            b"authorization" => self.authorization.push(value),
+            b":method" => self.method.add(value),
+            b":authority" => self.authority.add(value),
+            b"host" => self.host.add(value),
+            b":path" => self.path.add(value),
+            // RFC 8441: a WebSocket over HTTP/2.
+            b"upgrade" | b":protocol" => self.upgrades = true,
+            b"origin" => self.origin.add(value),
+            b"sec-fetch-site" => self.fetch_site.add(value),
+            b"sec-fetch-mode" => self.navigation.fetch_mode.add(value),
+            b"accept" => self.navigation.accept.add(value),
+            b"x-requested-with" => self.navigation.requested_with.add(value),
+            b"access-control-request-method" => self.requested_method.add(value),
+            b"x-http-method" | b"x-http-method-override" | b"x-method-override" => self.overridden = true,
+            other if policy.guarded.may_hold(other) => self.guarded(policy, name, value),
+            _ => {}
+        }
+    }
+
+    fn guarded(&mut self, policy: &Policy, name: Cow<'a, [u8]>, value: &'a [u8]) {
+        if policy.bypass.as_ref().is_some_and(|bypass| *name == *bypass.header.as_bytes()) {
+            self.bypass.add(value);
+        }
+        if policy.guarded.holds(&name) && !self.forged.iter().any(|forged| **forged == *name) {
+            self.forged.push(name.into_owned());
+        }
+    }
+
+    /// The host that every part of the proxy and the app takes for it.
+    fn host(&self) -> Field<'a> {
+        match (self.authority, self.host) {
+            (Field::Line(authority), Field::Line(host)) if authority != host => Field::Several,
+            (Field::Line(_), Field::Several) => Field::Several,
+            (authority, _) => authority,
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Reads a request.
+    pub(super) fn read(policy: &Policy, map: &'a HeaderMap) -> Self {
+        let found = Found::read(policy, map);
+        let authority = found.host();
+        let line = RequestLine::read(found.method, authority, found.path, found.overridden);
         Self {
-            cookies,
-            authorization,
-            forged,
-            bypass: opens(policy, &bypasses),
-            issuer_path: policy.reads_paths() && is_issuer_path(policy, &paths),
+            bypass: opens(policy, found.bypass),
+            issuer_path: is_issuer_path(policy, found.path),
+            navigation: Navigation { method: line.method, ..found.navigation },
+            origins: Origins { fetch_site: found.fetch_site, origin: found.origin, authority },
+            line,
+            path: found.path,
+            upgrades: found.upgrades,
+            requested_method: found.requested_method,
+            cookies: found.cookies,
+            authorization: found.authorization,
+            forged: found.forged,
         }
-    }
-
-    /// The lines of the `Cookie` header.
-    pub(super) fn cookie_lines(&self) -> Vec<&[u8]> {
-        self.cookies.iter().map(Vec::as_slice).collect()
-    }
-
-    /// The lines of the `Authorization` header.
-    pub(super) fn authorization_lines(&self) -> Vec<&[u8]> {
-        self.authorization.iter().map(Vec::as_slice).collect()
     }
 
     /// What becomes of `Authorization` when it is not what let the request in. Auth.js would take a JWE there for a
     /// session; other credentials are the app's own.
     pub(super) fn authorization_without_session(&self) -> HeaderEdit {
-        let session = |line: &Vec<u8>| cookie::looks_like_jwe(line);
+        let session = |line: &&[u8]| cookie::looks_like_jwe(line);
         if self.authorization.iter().any(session) { HeaderEdit::Remove } else { HeaderEdit::Keep }
+    }
+
+    /// Whether a page of another site makes the browser do something with it that may have effects.
+    pub(super) fn is_cross_site(&self, allowed_origins: &[String]) -> bool {
+        is_unsafe(self.line.method, self.upgrades) && self.origins.are_foreign(allowed_origins)
+    }
+
+    /// Whether a browser asks what a page of another origin may do (Fetch standard, CORS-preflight request).
+    pub(super) fn is_preflight(&self) -> bool {
+        let says = |field: Field<'_>| field.only().is_some_and(|line| !line.is_empty());
+        self.line.method == Some("OPTIONS") && says(self.origins.origin) && says(self.requested_method)
+    }
+
+    /// Whether a browser is about to show the reply as a page.
+    pub(super) fn is_navigation(&self) -> bool {
+        !self.upgrades && self.navigation.is_one()
     }
 }
 
+/// Headers that only the gate may set. Most headers of a request are told apart by their length.
+#[derive(Clone, Debug)]
+pub(crate) struct Guarded {
+    names: Vec<String>,
+    lengths: u128,
+}
+
+impl Guarded {
+    /// Names in lower case, of less than 128 bytes each.
+    pub(crate) fn new(mut names: Vec<String>) -> Self {
+        names.sort();
+        names.dedup();
+        let lengths = names.iter().fold(0, |lengths, name| lengths | bit(name.len()));
+        Self { names, lengths }
+    }
+
+    /// Whether a header of this length could be one of them.
+    fn may_hold(&self, name: &[u8]) -> bool {
+        self.lengths & bit(name.len()) != 0
+    }
+
+    /// Whether a header is one of them in whatever spelling.
+    pub(crate) fn holds(&self, name: &[u8]) -> bool {
+        self.names.iter().any(|ours| same_header(ours, name))
+    }
+
+    /// Whether a header is one of them to the letter.
+    pub(crate) fn names(&self, name: &[u8]) -> bool {
+        self.names.iter().any(|ours| ours.as_bytes() == name)
+    }
+}
+
+fn bit(length: usize) -> u128 {
+    u32::try_from(length).ok().and_then(|length| 1_u128.checked_shl(length)).unwrap_or(0)
+}
+
 /// Compared in constant time; shown twice it is not shown.
-fn opens(policy: &Policy, values: &[Vec<u8>]) -> bool {
-    match (&policy.bypass, values) {
-        (Some(bypass), [value]) => bypass.value.matches(value),
+fn opens(policy: &Policy, value: Field<'_>) -> bool {
+    match (&policy.bypass, value) {
+        (Some(bypass), Field::Line(value)) => bypass.value.matches(value),
         _ => false,
     }
 }
 
 /// A path that cannot be read is taken for one of the issuer's: those are handled more strictly.
-pub(super) fn is_issuer_path(policy: &Policy, values: &[Vec<u8>]) -> bool {
-    let [path] = values else { return true };
+fn is_issuer_path(policy: &Policy, path: Field<'_>) -> bool {
+    let Some(path) = path.only() else { return true };
     let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
     let odd = path.iter().any(|byte| matches!(byte, b'%' | b'\\' | b';')) || path.windows(2).any(|two| two == b"//");
     odd || policy.issuer_paths.iter().any(|issuer| starts_with(path, issuer.as_bytes()))

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use jwe_gate_contract::Kind;
 
-use super::decide::Pass;
+use super::decide::{Otherwise, Pass};
 use super::event::{CalloutId, ContextId, Edits};
 use crate::claims::Session;
 use crate::config::WaitingLimits;
@@ -47,9 +47,9 @@ pub(super) struct Waiter {
 impl Waiter {
     /// The memory that it takes, in bytes. Most of it is the cookies that may go on.
     fn bytes(&self) -> usize {
-        let edits = self.pass.accepted.bytes() + self.pass.anonymous.as_ref().map_or(0, Edits::bytes);
-        let texts = [Some(self.session.subject()), self.session.jti(), self.session.sid()];
-        size_of::<Self>() + edits + texts.into_iter().flatten().map(str::len).sum::<usize>()
+        let Otherwise { anonymous, sign_in } = &self.pass.otherwise;
+        let edits = self.pass.accepted.bytes() + anonymous.as_ref().map_or(0, Edits::bytes);
+        size_of::<Self>() + edits + sign_in.as_ref().map_or(0, String::len) + self.session.kept_bytes()
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::claims::{Rules, check};
 use crate::fields::Fields;
+use crate::identity::{Facts, Proof};
 use crate::mac::MacKey;
 use crate::secret::Secret;
 use crate::verdict::{Barred, Limits, Verdict};
@@ -16,8 +17,9 @@ fn judged(subject: &str, hard_until: UnixMillis, verdict: Verdict) -> Rc<Known> 
     let session = Rc::new(check(payload.as_bytes(), None, &Rules::default(), NOW).unwrap());
     let limits = Limits { fresh_until: hard_until, stale_until: hard_until, hard_until };
     let judgement = Judgement { verdict, user: Rc::from(subject), fields: Fields::default(), as_of: NOW, limits };
-    let identity = Identity::new(subject, &MacKey::derive(&Secret::new("a"), b"log"));
-    Rc::new(Known { session, judgement, identity: Some(Rc::new(identity)) })
+    let facts = Facts { user: subject, claims: session.claims(), fields: &serde_json::Map::new() };
+    let identity = Identity::new(&[], &facts, &MacKey::derive(&Secret::new("a"), b"log"));
+    Rc::new(Known { session, judgement, identity: Rc::new(identity), proof: Proof::default(), met: 0 })
 }
 
 fn later() -> UnixMillis {

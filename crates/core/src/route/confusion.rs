@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Access;
+use crate::headers::Field;
 
 /// How frameworks, servers and proxies read paths. They are applied one after the other, in any order; some decode twice.
 const READERS: [fn(&str) -> String; 10] = [
@@ -101,11 +102,10 @@ proptest! {
         applied in 0..=READERS.len(),
     ) {
         let path = format!("{start}{}", pieces.concat());
-        let public = Rule { path: Some(Pattern::prefix("/public").unwrap()), treatment: Treatment { access: Access::Open, ..Treatment::default() }, ..Rule::default() };
-        let admin = Rule { path: Some(Pattern::prefix("/admin").unwrap()), treatment: Treatment { conditions: 1, ..Treatment::default() }, ..Rule::default() };
+        let public = Rule { paths: vec![Pattern::prefix("/public").unwrap()], treatment: Treatment { access: Access::Open, ..Treatment::default() }, ..Rule::default() };
+        let admin = Rule { paths: vec![Pattern::prefix("/admin").unwrap()], treatment: Treatment { conditions: 1, ..Treatment::default() }, ..Rule::default() };
         let rest = Rule { treatment: Treatment { access: Access::Optional, ..Treatment::default() }, ..Rule::default() };
-        let line = [path.as_bytes()];
-        let treatment = Rules::new(vec![public, admin, rest]).treatment(&RequestLine::read(&[b"GET"], &[b"a.test"], &line, false));
+        let treatment = Rules::new(vec![public, admin, rest]).treatment(&RequestLine::read(Field::Line(b"GET"), Field::Line(b"a.test"), Field::Line(path.as_bytes()), false));
 
         let bare = path.split('?').next().unwrap_or("").to_owned();
         let read = readers[..applied].iter().fold(bare, |path, reader| reader(&path));

@@ -4,16 +4,17 @@
 //! forgery. So a request that changes something, or opens a WebSocket, must come from the application's own pages.
 
 use super::Host;
+use crate::headers::Field;
 
-/// What tells where a request comes from, each header with all its lines.
+/// What tells where a request comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Origins<'a> {
     /// `Sec-Fetch-Site`.
-    pub fetch_site: &'a [&'a [u8]],
+    pub fetch_site: Field<'a>,
     /// `Origin`.
-    pub origin: &'a [&'a [u8]],
+    pub origin: Field<'a>,
     /// `:authority`.
-    pub authority: &'a [u8],
+    pub authority: Field<'a>,
 }
 
 /// Whether this method, or the upgrade that is asked for, may change something. An unknown method may.
@@ -30,16 +31,16 @@ impl Origins<'_> {
     #[must_use]
     pub fn are_foreign(&self, allowed: &[String]) -> bool {
         let own_origin = match self.origin {
-            [] => None,
-            [origin] => Some(self.is_own(origin, allowed)),
+            Field::Absent => None,
+            Field::Line(origin) => Some(self.is_own(origin, allowed)),
             // Nobody sends two.
-            _ => Some(false),
+            Field::Several => Some(false),
         };
         match (self.fetch_site, own_origin) {
-            ([b"same-origin" | b"none"], _) | ([], None) => false,
-            ([], Some(own)) => !own,
+            (Field::Line(b"same-origin" | b"none"), _) | (Field::Absent, None) => false,
+            (Field::Absent, Some(own)) => !own,
             // Another origin that is allowed says so by the header that browsers always send.
-            ([_], Some(_)) => !self.is_listed(allowed),
+            (Field::Line(_), Some(_)) => !self.is_listed(allowed),
             _ => true,
         }
     }
@@ -51,13 +52,13 @@ impl Origins<'_> {
             let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
             Some(host.to_ascii_lowercase())
         };
-        let authority = std::str::from_utf8(self.authority).map(str::to_ascii_lowercase);
-        let same = matches!((host(origin), authority), (Some(host), Ok(authority)) if host == authority);
-        (same && Host::read(self.authority) != Host::Ambiguous) || self.is_listed(allowed)
+        let Some(authority) = self.authority.only() else { return self.is_listed(allowed) };
+        let same = std::str::from_utf8(authority).is_ok_and(|own| host(origin) == Some(own.to_ascii_lowercase()));
+        (same && Host::read(authority) != Host::Ambiguous) || self.is_listed(allowed)
     }
 
     fn is_listed(&self, allowed: &[String]) -> bool {
-        let [origin] = self.origin else { return false };
+        let Some(origin) = self.origin.only() else { return false };
         allowed.iter().any(|allowed| origin.eq_ignore_ascii_case(allowed.as_bytes()))
     }
 }
@@ -66,10 +67,16 @@ impl Origins<'_> {
 mod tests {
     use super::*;
 
-    fn foreign(fetch_site: &[&str], origin: &[&str]) -> bool {
-        let fetch_site: Vec<_> = fetch_site.iter().map(|line| line.as_bytes()).collect();
-        let origin: Vec<_> = origin.iter().map(|line| line.as_bytes()).collect();
-        let origins = Origins { fetch_site: &fetch_site, origin: &origin, authority: b"App.test:8443" };
+    fn foreign(fetch_site: &[&'static str], origin: &[&'static str]) -> bool {
+        let field = |lines: &[&'static str]| {
+            let mut field = Field::Absent;
+            for line in lines {
+                field.add(line.as_bytes());
+            }
+            field
+        };
+        let authority = Field::Line(b"App.test:8443");
+        let origins = Origins { fetch_site: field(fetch_site), origin: field(origin), authority };
         origins.are_foreign(&["https://www.app.test".to_owned()])
     }
 

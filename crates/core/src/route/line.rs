@@ -1,6 +1,7 @@
 //! What rules look at in a request.
 
 use super::{Host, Path};
+use crate::headers::Field;
 
 /// Method, host and path of a request, each `Ambiguous` or nothing where it could be read in more than one way.
 #[derive(Clone, Debug)]
@@ -14,24 +15,17 @@ pub struct RequestLine<'a> {
 }
 
 impl<'a> RequestLine<'a> {
-    /// Reads the pseudo-headers, each given with all its lines, and whether a header overrides the method.
+    /// Reads the pseudo-headers. `overridden` says that a header makes another method of it for some.
     #[must_use]
-    pub fn read(methods: &[&'a [u8]], authorities: &[&'a [u8]], paths: &[&'a [u8]], overridden: bool) -> Self {
-        let path = only(paths);
+    pub fn read(method: Field<'a>, authority: Field<'a>, path: Field<'a>, overridden: bool) -> Self {
+        let path = path.only();
         let by_query = path.is_some_and(overrides_method);
-        let method = only(methods).filter(|_| !overridden && !by_query);
+        let method = method.only().filter(|_| !overridden && !by_query);
         Self {
             method: method.and_then(|method| std::str::from_utf8(method).ok()),
-            host: only(authorities).map_or(Host::Ambiguous, Host::read),
+            host: authority.only().map_or(Host::Ambiguous, Host::read),
             path: path.map_or(Path::Ambiguous, Path::read),
         }
-    }
-}
-
-fn only<'a>(lines: &[&'a [u8]]) -> Option<&'a [u8]> {
-    match lines {
-        [line] => Some(line),
-        _ => None,
     }
 }
 

@@ -1,16 +1,24 @@
 //! What a rule says of paths.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A pattern for decoded paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
     /// This path.
-    Exact(String),
+    Exact(Text),
     /// This path and everything below it, by whole segments: `/admin` stands for `/admin/users`, not for `/administer`.
-    Prefix(String),
+    Prefix(Text),
     /// Segment by segment: `*` stands for any part of one segment, `**` for any number of segments.
     Glob(Vec<String>),
+}
+
+/// A path as it is written, and as the most careless router reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    path: String,
+    loose: String,
 }
 
 /// Why a pattern is none.
@@ -30,7 +38,7 @@ impl Pattern {
     /// # Errors
     /// [`PatternError`] for what no path can match.
     pub fn exact(path: &str) -> Result<Self, PatternError> {
-        matchable(path).map(|()| Self::Exact(path.to_owned()))
+        matchable(path).map(|()| Self::Exact(Text::new(path)))
     }
 
     /// This path and everything below it.
@@ -38,7 +46,7 @@ impl Pattern {
     /// # Errors
     /// [`PatternError`] for what no path can match.
     pub fn prefix(path: &str) -> Result<Self, PatternError> {
-        matchable(path).map(|()| Self::Prefix(path.to_owned()))
+        matchable(path).map(|()| Self::Prefix(Text::new(path)))
     }
 
     /// A path with `*` and `**` in it.
@@ -57,35 +65,50 @@ impl Pattern {
     /// Whether the path is what the pattern says, to the letter.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
-        self.matches_by(path, |one, other| one == other)
+        match self {
+            Self::Exact(text) => text.path == path,
+            Self::Prefix(text) => is_below(&text.path, path),
+            Self::Glob(glob) => glob_matches(glob, &segments(path), |one, other| one == other),
+        }
     }
 
     /// Whether an application could take the path for what the pattern says: routers may ignore case, and a slash at the
-    /// end.
+    /// end. `loose` is what [`loose`] makes of the path.
     #[must_use]
-    pub fn almost_matches(&self, path: &str) -> bool {
-        let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
-        self.matches_by(path, same)
-            || path.strip_suffix('/').is_some_and(|bare| !bare.is_empty() && self.matches_by(bare, same))
-            || self.matches_by(&format!("{path}/"), same)
-    }
-
-    fn matches_by(&self, path: &str, same: impl Fn(&str, &str) -> bool + Copy) -> bool {
+    pub fn almost_matches(&self, path: &str, loose: &str) -> bool {
         match self {
-            Self::Exact(exact) => same(exact, path),
-            Self::Prefix(prefix) => match path.get(..prefix.len()) {
-                Some(start) if same(prefix, start) => {
-                    let rest = path.get(prefix.len()..).unwrap_or_default();
-                    prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/')
-                }
-                _ => false,
-            },
+            Self::Exact(text) => text.loose == loose,
+            Self::Prefix(text) => is_below(&text.loose, loose),
             Self::Glob(glob) => {
-                let segments: Vec<&str> = path.split('/').skip(1).collect();
-                glob_matches(glob, &segments, same)
+                let matches = |segments: &[&str]| glob_matches(glob, segments, str::eq_ignore_ascii_case);
+                let (bare, mut slashed) = (segments(loose), segments(loose));
+                slashed.push("");
+                matches(&segments(path)) || matches(&bare) || matches(&slashed)
             }
         }
     }
+}
+
+impl Text {
+    fn new(path: &str) -> Self {
+        Self { path: path.to_owned(), loose: loose(path).into_owned() }
+    }
+}
+
+/// A path in lower case and without the slash at its end.
+#[must_use]
+pub(super) fn loose(path: &str) -> Cow<'_, str> {
+    let bare = path.strip_suffix('/').filter(|bare| !bare.is_empty()).unwrap_or(path);
+    if bare.bytes().any(|byte| byte.is_ascii_uppercase()) { bare.to_ascii_lowercase().into() } else { bare.into() }
+}
+
+fn segments(path: &str) -> Vec<&str> {
+    path.split('/').skip(1).collect()
+}
+
+fn is_below(prefix: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
 }
 
 fn glob_matches(glob: &[String], path: &[&str], same: impl Fn(&str, &str) -> bool + Copy) -> bool {

@@ -1,5 +1,10 @@
 //! Rules, and what a request that falls under one gets.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::pattern::loose;
 use super::{Host, HostPattern, Path, Pattern, RequestLine};
 use crate::config::Access;
 
@@ -11,7 +16,7 @@ pub struct Rule {
     /// The methods.
     pub methods: Vec<String>,
     /// The paths.
-    pub path: Option<Pattern>,
+    pub paths: Vec<Pattern>,
     /// What becomes of the request.
     pub treatment: Treatment,
 }
@@ -38,9 +43,10 @@ pub struct Treatment {
 }
 
 /// What becomes of a request that needs a session and has none. From the mildest to the strictest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unauthenticated {
-    /// It goes on to the application, without a name.
+    /// It goes on to the app, without an identity and out of reach of caches.
     Forward,
     /// A browser that navigates is sent to the sign-in page, all others get the reply.
     Redirect,
@@ -74,7 +80,12 @@ impl Treatment {
             access: self.access.max(other.access),
             sessions: self.sessions & other.sessions,
             conditions: self.conditions | other.conditions,
-            unauthenticated: self.unauthenticated.max(other.unauthenticated),
+            // Where everybody passes nothing is said of who has no session.
+            unauthenticated: match (self.access == Access::Required, other.access == Access::Required) {
+                (true, false) => self.unauthenticated,
+                (false, true) => other.unauthenticated,
+                _ => self.unauthenticated.max(other.unauthenticated),
+            },
             allow_cross_site: self.allow_cross_site && other.allow_cross_site,
             allow_preflight: self.allow_preflight && other.allow_preflight,
             report: self.report && other.report,
@@ -111,8 +122,12 @@ impl Rules {
     #[must_use]
     pub fn treatment(&self, line: &RequestLine<'_>) -> Treatment {
         let mut treatment: Option<Treatment> = None;
+        let loose = match &line.path {
+            Path::Plain(path) => loose(path),
+            Path::Ambiguous => Cow::Borrowed(""),
+        };
         for rule in &self.0 {
-            let holds = rule.holds(line);
+            let holds = rule.holds(line, &loose);
             if holds != Holds::No {
                 treatment = Some(treatment.map_or(rule.treatment, |stricter| stricter.strictest(rule.treatment)));
             }
@@ -123,10 +138,10 @@ impl Rules {
         treatment.unwrap_or_default()
     }
 
-    /// Whether any rule looks at anything: if not, requests need not be read for it.
+    /// The rules, in order.
     #[must_use]
-    pub fn look_at_requests(&self) -> bool {
-        self.0.iter().any(|rule| !rule.matches_everything())
+    pub fn as_slice(&self) -> &[Rule] {
+        &self.0
     }
 
     /// Whether every request falls under a rule.
@@ -140,12 +155,12 @@ impl Rule {
     /// Whether it looks at nothing.
     #[must_use]
     pub fn matches_everything(&self) -> bool {
-        self.hosts.is_empty() && self.methods.is_empty() && self.path.is_none()
+        self.hosts.is_empty() && self.methods.is_empty() && self.paths.is_empty()
     }
 
-    fn holds(&self, line: &RequestLine<'_>) -> Holds {
-        let parts =
-            [self.holds_for_host(&line.host), self.holds_for_method(line.method), self.holds_for_path(&line.path)];
+    fn holds(&self, line: &RequestLine<'_>, loose: &str) -> Holds {
+        let path = self.holds_for_path(&line.path, loose);
+        let parts = [self.holds_for_host(&line.host), self.holds_for_method(line.method), path];
         if parts.contains(&Holds::No) {
             Holds::No
         } else if parts.contains(&Holds::Perhaps) {
@@ -175,13 +190,13 @@ impl Rule {
     }
 
     /// Routers may ignore case and a slash at the end, so a path that is almost the rule's is perhaps the rule's.
-    fn holds_for_path(&self, path: &Path<'_>) -> Holds {
-        match (&self.path, path) {
-            (None, _) => Holds::Yes,
-            (Some(_), Path::Ambiguous) => Holds::Perhaps,
-            (Some(pattern), Path::Plain(path)) if pattern.matches(path) => Holds::Yes,
-            (Some(pattern), Path::Plain(path)) if pattern.almost_matches(path) => Holds::Perhaps,
-            (Some(_), Path::Plain(_)) => Holds::No,
+    fn holds_for_path(&self, path: &Path<'_>, loose: &str) -> Holds {
+        match path {
+            _ if self.paths.is_empty() => Holds::Yes,
+            Path::Ambiguous => Holds::Perhaps,
+            Path::Plain(path) if self.paths.iter().any(|pattern| pattern.matches(path)) => Holds::Yes,
+            Path::Plain(path) if self.paths.iter().any(|pattern| pattern.almost_matches(path, loose)) => Holds::Perhaps,
+            Path::Plain(_) => Holds::No,
         }
     }
 }

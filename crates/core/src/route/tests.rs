@@ -2,9 +2,14 @@
 
 use super::*;
 use crate::config::Access;
+use crate::headers::Field;
 
 fn rule(access: Access, path: Option<Pattern>) -> Rule {
-    Rule { path, treatment: Treatment { access, ..Treatment::default() }, ..Rule::default() }
+    Rule {
+        paths: path.into_iter().collect(),
+        treatment: Treatment { access, ..Treatment::default() },
+        ..Rule::default()
+    }
 }
 
 fn prefix(path: &str) -> Pattern {
@@ -12,7 +17,7 @@ fn prefix(path: &str) -> Pattern {
 }
 
 fn get(path: &str) -> RequestLine<'_> {
-    RequestLine::read(&[b"GET"], &[b"app.test"], &[path.as_bytes()], false)
+    RequestLine::read(Field::Line(b"GET"), Field::Line(b"app.test"), Field::Line(path.as_bytes()), false)
 }
 
 /// `/public` is open, `/admin` wants a condition, everything else wants a session.
@@ -155,7 +160,11 @@ fn hosts_are_compared_without_case_port_and_last_dot() {
     let mut tenant = rule(Access::Open, None);
     tenant.hosts = vec![HostPattern::new("a.test").unwrap(), HostPattern::new("*.b.test").unwrap()];
     let rules = Rules::new(vec![tenant, rule(Access::Required, None)]);
-    let of = |host: &str| rules.treatment(&RequestLine::read(&[b"GET"], &[host.as_bytes()], &[b"/"], false)).access;
+    let of = |host: &str| {
+        rules
+            .treatment(&RequestLine::read(Field::Line(b"GET"), Field::Line(host.as_bytes()), Field::Line(b"/"), false))
+            .access
+    };
     for host in ["a.test", "A.Test", "a.test:8443", "a.test.", "a.test.:80", "x.b.test", "y.x.b.test"] {
         assert_eq!(of(host), Access::Open, "{host}");
     }
@@ -177,7 +186,7 @@ fn hosts_are_compared_without_case_port_and_last_dot() {
     ] {
         assert_eq!(of(host), Access::Required, "{host}");
     }
-    let twice = RequestLine::read(&[b"GET"], &[b"a.test", b"a.test"], &[b"/"], false);
+    let twice = RequestLine::read(Field::Line(b"GET"), Field::Several, Field::Line(b"/"), false);
     assert_eq!(rules.treatment(&twice).access, Access::Required);
 }
 
@@ -188,8 +197,8 @@ fn a_method_that_can_be_overridden_is_no_way_around_a_rule() {
     writes.treatment.conditions = 4;
     let rules = Rules::new(vec![writes, rule(Access::Required, None)]);
     let of = |method: &str, path: &str, overridden| {
-        let line = [method.as_bytes()];
-        rules.treatment(&RequestLine::read(&line, &[b"a.test"], &[path.as_bytes()], overridden)).conditions
+        let (method, path) = (Field::Line(method.as_bytes()), Field::Line(path.as_bytes()));
+        rules.treatment(&RequestLine::read(method, Field::Line(b"a.test"), path, overridden)).conditions
     };
     assert_eq!(of("DELETE", "/", false), 4);
     assert_eq!(of("delete", "/", false), 4);

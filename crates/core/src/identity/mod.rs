@@ -3,32 +3,70 @@
 //! Two different ids never become one header value: `%`, control and non-ASCII bytes, and spaces at either end are
 //! written as `%XX`; HTTP would trim `" admin"` to `admin`. "Unauthenticated" is the absence of these headers.
 
+mod preset;
+mod proof;
+mod table;
+
 use std::fmt::Write;
 use std::rc::Rc;
+
+pub use preset::{Preset, default_entries, names_an_account};
+pub use proof::{Issuer, Proof};
+pub use table::{Entry, Facts, Source};
 
 use crate::mac::MacKey;
 
 /// The identity headers of one user, ready to be set.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Identity {
+    /// Names and values. What is not known of the user is not among them.
+    pub headers: Vec<(Rc<str>, String)>,
     /// The user id, encoded.
-    pub user_id: String,
+    pub user_id: Rc<str>,
     /// What access logs call the user: a keyed hash, the same at every request and worker.
     pub log_id: Rc<str>,
 }
 
 impl Identity {
-    /// The identity of the user with this id.
+    /// What these facts come to in the headers of this table.
     #[must_use]
-    pub fn new(user: &str, log_key: &MacKey) -> Self {
-        let hash = u128::from_be_bytes(log_key.tag(user.as_bytes()));
-        Self { user_id: encode(user), log_id: Rc::from(format!("{hash:032x}")) }
+    pub fn new(table: &[Entry], facts: &Facts<'_>, log_key: &MacKey) -> Self {
+        let hash = u128::from_be_bytes(log_key.tag(facts.user.as_bytes()));
+        let header = |entry: &Entry| Some((entry.header.clone(), entry.value(facts)?));
+        Self {
+            headers: table.iter().filter_map(header).collect(),
+            user_id: Rc::from(encode(facts.user)),
+            log_id: Rc::from(format!("{hash:032x}")),
+        }
+    }
+
+    /// No identity, in so many words: each header is there and empty.
+    #[must_use]
+    pub fn nobody(headers: impl Iterator<Item = Rc<str>>) -> Self {
+        let headers = headers.map(|header| (header, String::new())).collect();
+        Self { headers, user_id: Rc::from(""), log_id: Rc::from("") }
+    }
+
+    /// The same identity with an empty value for each header of this table that it lacks.
+    #[must_use]
+    pub fn spelt_out(mut self, table: &[Entry]) -> Self {
+        for entry in table {
+            if !self.headers.iter().any(|(header, _)| *header == entry.header) {
+                self.headers.push((entry.header.clone(), String::new()));
+            }
+        }
+        self
     }
 }
 
 /// A header value that stands for `text` and for no other text.
 #[must_use]
 pub fn encode(text: &str) -> String {
+    encode_as(text, None)
+}
+
+/// The same for one value of several in one header: the delimiter is escaped, too.
+fn encode_as(text: &str, delimiter: Option<u8>) -> String {
     let bytes = text.as_bytes();
     let last = bytes.len().saturating_sub(1);
     let mut value = String::with_capacity(bytes.len());
@@ -36,7 +74,7 @@ pub fn encode(text: &str) -> String {
         let at_an_end = index == 0 || index == last;
         match byte {
             b' ' if !at_an_end => value.push(' '),
-            0x21..=0x7e if byte != b'%' => value.push(char::from(byte)),
+            0x21..=0x7e if byte != b'%' && Some(byte) != delimiter => value.push(char::from(byte)),
             // Writing to a String cannot fail.
             _ => drop(write!(value, "%{byte:02X}")),
         }

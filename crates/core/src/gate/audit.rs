@@ -1,0 +1,78 @@
+//! Audit events: one line in the proxy's log for each denial and each use of the bypass. Never a token, a claim or an id.
+
+use std::time::Duration;
+
+use super::decide::Pass;
+use super::event::{Effect, LogLevel};
+use super::{Effects, Gate};
+use crate::l0::Known;
+use crate::time::UnixMillis;
+
+/// Lines that one worker writes in a second. Who floods a proxy with bad tokens must not fill its disk.
+const LINES: u32 = 50;
+
+/// How many lines have been written in this second, and left out since the last one that was.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    second: UnixMillis,
+    written: u32,
+    left_out: u64,
+}
+
+impl Audit {
+    /// Whether one more line may be written; if so, how many were left out before it.
+    fn line(&mut self, now: UnixMillis) -> Option<u64> {
+        if self.second.after(Duration::from_secs(1)) <= now || now < self.second {
+            (self.second, self.written) = (now, 0);
+        }
+        if self.written >= LINES {
+            self.left_out += 1;
+            return None;
+        }
+        self.written += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+impl Gate {
+    /// Tells the operator what was decided of a request. `known` is whose session it was, if it had one.
+    pub(super) fn audit(
+        &mut self,
+        pass: &Pass,
+        event: &'static str,
+        reason: &'static str,
+        known: Option<&Known>,
+        effects: &mut Effects,
+    ) {
+        if !self.policy.audit {
+            return;
+        }
+        let Some(left_out) = self.audit.line(self.now) else { return };
+        let subject = known.map(|known| &known.identity);
+        let line = serde_json::json!({
+            "audit": event,
+            "reason": reason,
+            "rule": &*self.rule_name(pass),
+            "subject": subject.map(|identity| &*identity.log_id),
+            "left_out": left_out,
+        });
+        effects.push(Effect::Log { level: LogLevel::Info, message: line.to_string() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_lines_a_second_are_written_and_the_others_are_counted() {
+        let mut audit = Audit::default();
+        let mut written = |now| (0..LINES * 2).filter_map(|_| audit.line(UnixMillis(now))).collect::<Vec<_>>();
+        assert_eq!(written(5000), vec![0; LINES as usize]);
+        assert!(written(5999).is_empty());
+        let next = written(6000);
+        assert_eq!((next.len(), next[0]), (LINES as usize, u64::from(LINES) * 3));
+        // A clock that was set back silences nothing.
+        assert_eq!(written(10).len(), LINES as usize);
+    }
+}
