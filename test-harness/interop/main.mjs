@@ -1,11 +1,13 @@
 // Reads a JSON list of tasks on standard input and writes the list of their results on standard output.
 //
 // A task: { "do": "issue" | "read", "package": "authjs" | "next-auth", "secret", "secure", and "subject" and "claims" to
-// issue, "cookie" to read }. Issuing results in a Cookie header, reading in a subject or null.
+// issue, "cookie" to read }. Issuing results in a Cookie header, reading in a subject or null. Or { "do": "verify",
+// "package": "jose", "token", "keys", "issuer", "audience" }, which results in claims or null.
 import * as authjs from "./authjs.mjs";
+import * as identity from "./identity.mjs";
 import * as nextAuth from "./next-auth.mjs";
 
-const packages = { authjs, "next-auth": nextAuth };
+const packages = { authjs, jose: identity, "next-auth": nextAuth };
 
 // What the packages log is not a result.
 console.log = console.info = console.debug = console.error;

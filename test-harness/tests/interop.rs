@@ -1,5 +1,6 @@
 //! Sessions between the gate and the packages themselves, both ways, minted now: what `@auth/core` and `next-auth` issue
-//! passes a real Envoy, and what `jwe-gate mint` makes they take for their own.
+//! passes a real Envoy, and what `jwe-gate mint` makes they take for their own. And identities that the gate signs are
+//! verified by a package that apps verify such with.
 //!
 //! It needs Node and the packages, so it runs only when it is named: `scripts/interop` installs what it needs and does so.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
@@ -7,11 +8,17 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use jwe_gate_core::jws::Signer;
+use jwe_gate_core::secret::Secret;
 use jwe_gate_test_harness::artefact;
 use jwe_gate_test_parts::envoy::{Envoy, Launch, repository};
 use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
 use jwe_gate_test_parts::http::{Reply, get, send};
+use jwe_gate_test_parts::ports::Port;
+use jwe_gate_test_parts::process::Process;
+use jwe_gate_test_parts::scratch::Scratch;
 use jwe_gate_test_parts::upstream::{Received, Upstream};
 use serde_json::{Value, json};
 
@@ -68,6 +75,65 @@ fn what_mint_makes_the_packages_take_for_their_own() {
     let of_others: Vec<_> = of_others.collect();
     assert_eq!(in_node(&tasks), vec![Value::from(SUBJECT); 8]);
     assert_eq!(in_node(&of_others), vec![Value::Null; 8], "another secret opens nothing");
+}
+
+#[test]
+fn identities_are_verified_with_the_keys_that_the_lookup_service_publishes() {
+    let ((one, one_public), (next, next_public), (strange, _)) = (new_key(), new_key(), new_key());
+    let service = Publishing::start(&format!("{one_public},{next_public}"));
+    let claims = json!({ "sub": SUBJECT, "iss": "gate", "aud": "app", "exp": 4_102_444_800_u64, "roles": ["a", "ä"] });
+    let sign = |key: &str| Signer::new(&Secret::new(key)).unwrap().sign(claims.as_object().unwrap());
+    let task = |token: String, audience: &str| {
+        json!({ "do": "verify", "package": "jose", "token": token, "keys": service.keys(), "issuer": "gate",
+                "audience": audience })
+    };
+    let good = sign(&one);
+    let (start, end) = good.rsplit_once('.').unwrap();
+    let altered = format!("{}.{end}", sign(&next).rsplit_once('.').unwrap().0);
+    let without_signature = format!("{start}.");
+    let tasks = [
+        task(good.clone(), "app"),
+        task(sign(&next), "app"),
+        task(good.clone(), "another app"),
+        task(altered, "app"),
+        task(without_signature, "app"),
+        task(sign(&strange), "app"),
+    ];
+    let null = Value::Null;
+    assert_eq!(in_node(&tasks), [claims.clone(), claims, null.clone(), null.clone(), null.clone(), null]);
+}
+
+/// A lookup service that publishes keys.
+struct Publishing {
+    // Fields drop in order: the process goes before its directory.
+    _process: Process,
+    port: Port,
+    _scratch: Scratch,
+}
+
+impl Publishing {
+    fn start(keys: &str) -> Self {
+        let (scratch, port) = (Scratch::new().unwrap(), Port::take().unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lookup-service"));
+        command.env_clear().env("JWE_GATE_LOOKUP_SECRET", SECRET).env("IDENTITY_PUBLIC_KEYS", keys);
+        command.arg("--embedded").arg(scratch.path().join("users.sqlite"));
+        command.arg("--listen").arg(port.address().to_string());
+        let mut process = Process::spawn("lookup-service", command, &scratch.path().join("log")).unwrap();
+        process.wait_for_log("\"ready\"", Duration::from_secs(20)).unwrap();
+        Self { _process: process, port, _scratch: scratch }
+    }
+
+    fn keys(&self) -> String {
+        format!("http://{}/.well-known/jwks.json", self.port.address())
+    }
+}
+
+/// Both halves of a key, as `jwe-gate identity-key` prints them.
+fn new_key() -> (String, String) {
+    let output = Command::new(command_line()).arg("identity-key").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let half = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+    (half("IDENTITY_KEY="), half("IDENTITY_PUBLIC_KEYS="))
 }
 
 /// An Envoy whose filter knows all the cookies and asks no lookup service.

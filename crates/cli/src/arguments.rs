@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Swap module and configuration of running Envoys, and take both back if an Envoy does not take them.
     Deploy(DeployArguments),
+    /// Make a key that signs identities, and print both halves: one for the filter, one for the lookup service.
+    IdentityKey,
     /// Read a Cookie header on standard input and say, as JSON, whether its session is accepted and why not.
     Inspect(InspectArguments),
     /// Make a token, as the app would.

@@ -2,8 +2,8 @@
 //! ends sessions, and warms caches.
 //!
 //! Exit status: 0 for a good answer, 1 for a bad one, 2 when the question could not be asked, 3 when a swap left Envoys
-//! that differ from each other or from what they were. No command prints a secret, and none takes one as an argument,
-//! where every user of the machine could read it.
+//! that differ from each other or from what they were. No command prints a secret but the one that makes one, and none
+//! takes one as an argument, where every user of the machine could read it.
 
 mod agent;
 mod arguments;
@@ -11,6 +11,7 @@ mod check;
 mod deploy;
 mod failure;
 mod hints;
+mod identity_key;
 mod inspect;
 mod mint;
 mod revoke;
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Deploy(arguments) => deploy::deploy(&arguments),
+        Command::IdentityKey => identity_key::run(),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Mint(arguments) => mint::run(&arguments),
         Command::Revoke(arguments) => revoke::run(&arguments),

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::cache::{MemoryCache, RedisCache, SharedCache};
 use crate::clock::Clock;
-use crate::http::{Readiness, Revoking, Service, router};
+use crate::http::{KeySet, Readiness, Revoking, Service, router};
 use crate::key::Namespace;
 use crate::lookup::{Load, Lookup, Parts};
 use crate::metrics::Metrics;
@@ -48,7 +48,8 @@ pub async fn assemble(settings: Settings) -> Result<Service, StoreError> {
         let parts = revocation::Parts { journal, lookup, secret, realm, rules, metrics, clock };
         Revoking { revocations: Revocations::new(parts), admin }
     });
-    Ok(Service { secret, realm, lookup, metrics, readiness: Readiness::default(), revoking })
+    let keys = KeySet::new(&settings.identity_keys);
+    Ok(Service { secret, realm, lookup, metrics, keys, readiness: Readiness::default(), revoking })
 }
 
 async fn journal(settings: &Settings) -> Result<Arc<dyn Journal>, StoreError> {

@@ -1,5 +1,6 @@
-//! The service's HTTP side: lookups, revocations, and three pages for those who run it.
+//! The service's HTTP side: lookups, revocations, keys, and three pages for those who run it.
 
+mod keys;
 mod lookup;
 mod pages;
 mod revocations;
@@ -15,6 +16,7 @@ use axum::routing::{delete, get, post};
 use jwe_gate_contract::{LOOKUP_PATH, LookupSecret, MAX_BODY_BYTES};
 use tower_http::timeout::TimeoutLayer;
 
+pub use keys::KeySet;
 pub use revocations::{AdminToken, Revoking};
 
 use crate::lookup::Lookup;
@@ -31,6 +33,8 @@ pub struct Service {
     pub lookup: Lookup,
     /// Ends sessions early, if it is to.
     pub revoking: Option<Revoking>,
+    /// What verifies signed identities.
+    pub keys: KeySet,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Whether the service can answer from the database.
@@ -60,6 +64,7 @@ pub fn router(service: Service) -> Router {
         .route(LOOKUP_PATH, post(lookup::lookup))
         .route(revocations::PATH, get(revocations::feed).post(revocations::revoke))
         .route(revocations::SESSIONS_PATH, delete(revocations::end_sessions))
+        .route(keys::PATH, get(keys::keys))
         .route("/livez", get(pages::live))
         .route("/readyz", get(pages::ready))
         .route("/metrics", get(pages::metrics))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jwe_gate_contract::LookupSecret;
+use jwe_gate_contract::{LookupSecret, PublicKey};
 use tracing::Level;
 
 use super::{Flags, PostgresSettings, Problem, RedisSettings, RevocationSettings, SettingsError, Variables, selection};
@@ -29,6 +29,8 @@ pub struct Settings {
     pub redis: Option<RedisSettings>,
     /// What every key in Redis begins with.
     pub prefix: String,
+    /// What verifies the identities that filters sign.
+    pub identity_keys: Vec<PublicKey>,
     /// How long verdicts may be used.
     pub freshness: Freshness,
     /// Questions that are worked on at once, at most.
@@ -71,6 +73,7 @@ impl Settings {
             schema: schema(&flags, &reader)?,
             redis: redis(&flags, &reader)?,
             prefix: prefix(&reader)?,
+            identity_keys: identity_keys(&reader)?,
             freshness,
             questions: questions(&reader)?,
             revocations: RevocationSettings::read(&reader, &freshness)?,
@@ -161,6 +164,21 @@ fn prefix(reader: &Reader<'_>) -> Result<String, SettingsError> {
         return Err(Problem::Value { value, expected: "free of { and }" }.of("REDIS_KEY_PREFIX"));
     }
     Ok(value)
+}
+
+/// The value is not repeated: somebody may have taken the private half.
+fn identity_keys(reader: &Reader<'_>) -> Result<Vec<PublicKey>, SettingsError> {
+    let variable = "IDENTITY_PUBLIC_KEYS";
+    let Some(list) = reader.text(variable) else { return Ok(Vec::new()) };
+    let expected = "a list of public keys as `jwe-gate identity-key` makes them, each once";
+    let mut keys: Vec<PublicKey> = Vec::new();
+    for text in list.split(',') {
+        match text.trim().parse() {
+            Ok(key) if !keys.contains(&key) => keys.push(key),
+            _ => return Err(Problem::Unfit { expected }.of(variable)),
+        }
+    }
+    Ok(keys)
 }
 
 fn questions(reader: &Reader<'_>) -> Result<usize, SettingsError> {

@@ -60,4 +60,5 @@ Variables:
   REVOCATION_POLL          milliseconds between readings that nobody asked for [default: 200]
   MAX_SESSION_AGE          seconds that the longest session lasts on any proxy [default: 2592000]
   MAX_QUESTIONS            worked on at once; those beyond fail at once [default: 20000]
+  IDENTITY_PUBLIC_KEYS     keys,... that verify signed identities, at /.well-known/jwks.json [default: none]
   LOG                      error, warn, info or debug [default: info]";

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use jwe_gate_contract::{
     Cause, Kind, LookupQuestion, LookupSecret, MAX_BODY_BYTES, MAX_QUESTIONS, Outcome, Question, Reason, VERSION,
 };
+use jwe_gate_lookup::http::KeySet;
 use jwe_gate_lookup::store::SqliteStore;
 use jwe_gate_test_parts::scratch::Scratch;
 
@@ -105,6 +106,29 @@ async fn an_answer_promises_only_what_remains_of_the_limits() {
     world.clock.advance(std::time::Duration::from_secs(201));
     world.subject("7").await;
     assert_eq!(world.queries(), 2);
+}
+
+#[tokio::test]
+async fn public_keys_are_published_for_all_and_for_a_while() {
+    let (world, _scratch) = world().await;
+    assert_eq!(world.get("/.well-known/jwks.json").await.status(), StatusCode::NOT_FOUND);
+
+    // The keys of RFC 8037 appendix A.2 and of RFC 8032 section 7.1, TEST 2.
+    let keys = ["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw"];
+    let set = KeySet::new(&keys.map(|key| key.parse().unwrap()));
+    let response = world.publishing(set).get("/.well-known/jwks.json").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "application/jwk-set+json");
+    assert_eq!(response.headers()["cache-control"], "public, max-age=300");
+    let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let kids: Vec<_> = body["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect();
+    assert_eq!(kids[0], "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    assert_eq!(kids.len(), 2);
+    for (key, x) in body["keys"].as_array().unwrap().iter().zip(keys) {
+        assert_eq!((&key["x"], &key["kty"], &key["crv"]), (&x.into(), &"OKP".into(), &"Ed25519".into()));
+        assert_eq!((&key["use"], &key["alg"]), (&"sig".into(), &"EdDSA".into()));
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use jwe_gate_contract::{Cause, LookupSecret, Outcome, Reason};
 use jwe_gate_lookup::cache::MemoryCache;
 use jwe_gate_lookup::clock::Clock;
-use jwe_gate_lookup::http::{Readiness, Service};
+use jwe_gate_lookup::http::{KeySet, Readiness, Service};
 use jwe_gate_lookup::lookup::{Lookup, Parts};
 use jwe_gate_lookup::metrics::Metrics;
 use jwe_gate_lookup::service::serve;
@@ -128,6 +128,7 @@ async fn the_service_lives_without_postgres_and_is_ready_once_it_has_seen_the_ta
         metrics,
         readiness: Readiness::default(),
         revoking: None,
+        keys: KeySet::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -79,6 +79,10 @@ fn each_mistake_names_the_variable_and_the_reason() {
             "USER_FIELDS: given together with USER_QUERY; give one of them",
         ),
         (&[("USER_BANNED_FIELD", "a.b")], "USER_BANNED_FIELD: \"a.b\" is not a column name: letters, digits and _"),
+        (
+            &[("IDENTITY_PUBLIC_KEYS", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo,hunter2")],
+            "IDENTITY_PUBLIC_KEYS: not a list of public keys as `jwe-gate identity-key` makes them, each once",
+        ),
         (&[("JWE_GATE_REALM", "a:b")], "JWE_GATE_REALM: \"a:b\" is not 1 to 64 letters, digits, `-`, `_` or `.`"),
         (&[("LOG", "loud")], "LOG: \"loud\" is not one of error, warn, info, debug"),
         (&[("LISTEN", "9090")], "LISTEN: \"9090\" is not an IP address and port, such as 127.0.0.1:9090"),

@@ -16,7 +16,7 @@ use jwe_gate_contract::{
 };
 use jwe_gate_lookup::cache::{CacheError, Claim, MemoryCache, RedisCache, RedisServer, Settled, SharedCache, Ticket};
 use jwe_gate_lookup::clock::Clock;
-use jwe_gate_lookup::http::{Readiness, Service, router};
+use jwe_gate_lookup::http::{KeySet, Readiness, Service, router};
 use jwe_gate_lookup::key::{Namespace, RecordKey};
 use jwe_gate_lookup::lookup::{Load, Lookup, Parts};
 use jwe_gate_lookup::metrics::Metrics;
@@ -115,6 +115,7 @@ pub(crate) struct World {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) deadline_ms: u64,
     pub(crate) lookup: Lookup,
+    pub(crate) service: Service,
 }
 
 impl World {
@@ -160,8 +161,15 @@ impl World {
             metrics: metrics.clone(),
             readiness: Readiness::default(),
             revoking: None,
+            keys: KeySet::default(),
         };
-        Self { router: router(service), clock, metrics, deadline_ms: 20_000, lookup }
+        Self { router: router(service.clone()), clock, metrics, deadline_ms: 20_000, lookup, service }
+    }
+
+    /// With these public keys.
+    pub(crate) fn publishing(self, keys: KeySet) -> Self {
+        let service = Service { keys, ..self.service };
+        Self { router: router(service.clone()), service, ..self }
     }
 
     pub(crate) async fn subject(&self, key: &str) -> Outcome {

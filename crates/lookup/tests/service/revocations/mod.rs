@@ -24,7 +24,7 @@ use jwe_gate_contract::{
 };
 use jwe_gate_lookup::cache::{MemoryCache, SharedCache};
 use jwe_gate_lookup::clock::Clock;
-use jwe_gate_lookup::http::{AdminToken, Readiness, Revoking, Service, router};
+use jwe_gate_lookup::http::{AdminToken, KeySet, Readiness, Revoking, Service, router};
 use jwe_gate_lookup::lookup::{Lookup, Parts};
 use jwe_gate_lookup::metrics::Metrics;
 use jwe_gate_lookup::revocation::{self, Revocations, Rules};
@@ -108,7 +108,8 @@ impl Replica {
         });
         let readiness = Readiness::default();
         let revoking = Some(Revoking { revocations: revocations.clone(), admin: AdminToken::new(ADMIN) });
-        let service = Service { secret, realm, lookup, metrics, readiness: readiness.clone(), revoking };
+        let keys = KeySet::default();
+        let service = Service { secret, realm, lookup, metrics, keys, readiness: readiness.clone(), revoking };
         let running = tokio::spawn(revocations.clone().run());
         Self { router: router(service), revocations, clock, readiness, running }
     }
