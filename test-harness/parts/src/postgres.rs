@@ -88,12 +88,38 @@ impl Postgres {
     /// When it does not start.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
+        self.run("database system is ready to accept connections")
+    }
+
+    fn run(&mut self, sign: &str) -> Result<()> {
         let mut command = run_as(self.account, &program("postgres")?, &self.scratch);
         command.arg("-D").arg(self.data());
         let mut process = Process::spawn("postgres", command, &self.scratch.path().join("postgres.log"))?;
-        process.wait_for_log("database system is ready to accept connections", PATIENCE)?;
+        process.wait_for_log(sign, PATIENCE)?;
         self.process = Some(process);
         Ok(())
+    }
+
+    /// A copy of it as it is now, which has taken its place, as a standby does: it takes writes, on a port of its own.
+    ///
+    /// # Errors
+    /// When this one is not running, or the copy does not start.
+    pub fn promoted_copy(&self) -> Result<Self> {
+        let account = Account::unprivileged()?;
+        let (scratch, port) = (Scratch::new()?, Port::take()?);
+        make_home(&scratch, account)?;
+        let mut backup = run_as(account, &program("pg_basebackup")?, &scratch);
+        backup.args(["--checkpoint=fast", "--no-sync", "--host=127.0.0.1", "--username=postgres"]);
+        backup.arg("--port").arg(self.port.number().to_string()).arg("--pgdata").arg(data(&scratch));
+        backup.env("PGPASSWORD", "postgres");
+        process::run(backup)?;
+        fs::write(data(&scratch).join("standby.signal"), "").context("cannot write standby.signal")?;
+        let (process, certificates, template) = (None, None, Arc::clone(&self.template));
+        let mut copy = Self { process, port, tls: false, certificates, account, scratch, template };
+        fs::write(copy.data().join("postgresql.conf"), copy.settings(&PostgresOptions::default()))?;
+        copy.run("database system is ready to accept read-only connections")?;
+        copy.run_sql(&copy.maintenance(), "SELECT pg_promote()")?;
+        Ok(copy)
     }
 
     /// Ends it at once; connections are refused from then on. The data is kept.

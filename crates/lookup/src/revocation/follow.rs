@@ -107,8 +107,16 @@ impl Inner {
             if let Some(feed) = self.feed.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
                 feed.prune();
             }
-            if let Err(error) = self.parts.journal.prune().await {
-                tracing::debug!(%error, "revocations that are over cannot be deleted");
+            // Some at a time, so that each takes no longer than a query may.
+            loop {
+                match self.parts.journal.prune(DELETED_AT_ONCE).await {
+                    Ok(deleted) if deleted == u64::from(DELETED_AT_ONCE) => {}
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "revocations that are over cannot be deleted");
+                        break;
+                    }
+                }
             }
         }
     }
@@ -118,4 +126,5 @@ impl Inner {
 const PAGE: u32 = 10_000;
 const BEFORE_TRYING_AGAIN: Duration = Duration::from_millis(100);
 const BEFORE_LISTENING_AGAIN: Duration = Duration::from_secs(1);
+const DELETED_AT_ONCE: u32 = 1_000;
 const BETWEEN_PRUNINGS: Duration = Duration::from_mins(5);

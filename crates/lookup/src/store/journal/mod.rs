@@ -38,11 +38,11 @@ pub trait Journal: Send + Sync {
     /// When the database cannot be asked.
     async fn read(&self, after: u64, limit: u32) -> Result<Page, StoreError>;
 
-    /// Deletes the rows that are no longer in force, and tells how many.
+    /// Deletes rows that are no longer in force, at most `limit`, and tells how many.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    async fn prune(&self) -> Result<u64, StoreError>;
+    async fn prune(&self, limit: u32) -> Result<u64, StoreError>;
 
     /// Tells what the database says by itself, until that fails. Who relies on it alone misses something.
     async fn listen(&self, ears: &Ears) -> StoreError;

@@ -24,10 +24,11 @@ pub struct PostgresJournal {
 }
 
 impl PostgresJournal {
-    /// The journal of `realm`, where each call takes at most `timeout`.
+    /// The journal of `realm`, where each call takes at most `timeout`, and writing some times longer: writers wait for each
+    /// other, and sooner late than not at all.
     #[must_use]
     pub fn new(server: PostgresPool, realm: &str, timeout: Duration) -> Self {
-        let pool = server.open(CONNECTIONS, timeout);
+        let pool = server.open(CONNECTIONS, timeout.saturating_mul(TO_WRITE));
         Self { pool, realm: realm.to_owned(), timeout, says_which: AtomicBool::new(true) }
     }
 
@@ -132,15 +133,16 @@ impl Journal for PostgresJournal {
     }
 
     async fn write(&self, row: &NewRow) -> Result<Written, StoreError> {
-        self.in_time(self.write_or_prepare(row)).await
+        let limit = self.timeout.saturating_mul(TO_WRITE);
+        tokio::time::timeout(limit, self.write_or_prepare(row)).await.unwrap_or(Err(StoreError::TimedOut))
     }
 
     async fn read(&self, after: u64, limit: u32) -> Result<Page, StoreError> {
         self.in_time(self.read_page(after, limit)).await
     }
 
-    async fn prune(&self) -> Result<u64, StoreError> {
-        let query = sqlx::query(PRUNE).bind(&self.realm);
+    async fn prune(&self, limit: u32) -> Result<u64, StoreError> {
+        let query = sqlx::query(PRUNE).bind(&self.realm).bind(i64::from(limit));
         let work = async { self.loan().await?.run(async |connection| query.execute(connection).await).await };
         Ok(self.in_time(work).await?.rows_affected())
     }
@@ -191,6 +193,9 @@ const CONNECTIONS: u32 = 4;
 /// So many times as long as a query may take, a connection is waited for whose query was given up.
 const TO_RECOVER: u32 = 20;
 
+/// So many times as long as a query may take, a revocation may.
+const TO_WRITE: u32 = 4;
+
 const TRIES: usize = 10;
 const WRITTEN: &str = "jwe_gate_revocations";
 const CHANGED: &str = "jwe_gate_user_changed";
@@ -233,8 +238,10 @@ LEFT JOIN LATERAL (
 WHERE f.realm = $1 ORDER BY r.seq";
 
 const PRUNE: &str = "\
-DELETE FROM jwe_gate_revocations
-WHERE realm = $1 AND until_ms <= floor(extract(epoch FROM now()) * 1000)::bigint";
+DELETE FROM jwe_gate_revocations WHERE realm = $1 AND seq = ANY(ARRAY(
+    SELECT seq FROM jwe_gate_revocations
+    WHERE realm = $1 AND until_ms <= floor(extract(epoch FROM now()) * 1000)::bigint LIMIT $2
+))";
 
 /// The server's own identifier, and the timeline, which a restore to an earlier moment and a promoted copy begin anew.
 const INCARNATION: &str = "\

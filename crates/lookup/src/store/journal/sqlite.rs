@@ -76,8 +76,8 @@ impl Journal for SqliteJournal {
         })
     }
 
-    async fn prune(&self) -> Result<u64, StoreError> {
-        Ok(sqlx::query(PRUNE).bind(&self.realm).execute(&self.pool).await?.rows_affected())
+    async fn prune(&self, limit: u32) -> Result<u64, StoreError> {
+        Ok(sqlx::query(PRUNE).bind(&self.realm).bind(limit).execute(&self.pool).await?.rows_affected())
     }
 
     /// Nobody else writes.
@@ -153,5 +153,7 @@ LEFT JOIN (
 WHERE f.realm = ?1 ORDER BY r.seq";
 
 const PRUNE: &str = "\
-DELETE FROM jwe_gate_revocations
-WHERE realm = ?1 AND until_ms <= CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+DELETE FROM jwe_gate_revocations WHERE realm = ?1 AND seq IN (
+    SELECT seq FROM jwe_gate_revocations
+    WHERE realm = ?1 AND until_ms <= CAST(unixepoch('subsec') * 1000 AS INTEGER) LIMIT ?2
+)";

@@ -37,6 +37,29 @@ async fn a_revocation_outlives_a_crash_even_where_the_database_acknowledges_too_
 }
 
 #[tokio::test]
+async fn a_standby_that_takes_over_begins_another_epoch_since_it_may_have_been_behind() {
+    let mut postgres = Postgres::start().unwrap();
+    let database = users_with_id(&postgres, "int4", &["7"]);
+    let replica = Replica::start(&database, RULES);
+    replica.end("before").await;
+    let copy = postgres.promoted_copy().unwrap();
+    assert_eq!(replica.end("lost").await, 2);
+    let mut cursor = Cursor::default();
+    while cursor.after < 2 {
+        replica.follow(&mut cursor, 20_000).await;
+    }
+    postgres.kill();
+
+    let database = database.at(copy.address());
+    let replica = Replica::start(&database, RULES);
+    // The same number once more, for something else.
+    assert_eq!(replica.end("after").await, 2);
+    let epoch = cursor.epoch.clone();
+    let answer = replica.follow(&mut cursor, 20_000).await;
+    assert!(answer.snapshot && Some(&answer.epoch) != epoch.as_ref(), "{answer:?}");
+}
+
+#[tokio::test]
 async fn without_the_database_nothing_is_acknowledged_and_what_is_known_is_told_with_its_age() {
     let mut postgres = Postgres::start().unwrap();
     let database = users_with_id(&postgres, "int4", &["7"]);

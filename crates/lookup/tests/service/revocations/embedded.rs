@@ -54,5 +54,5 @@ async fn what_is_over_is_deleted_from_the_file() {
         sqlx::query(row).bind(seq).bind(until_ms).execute(&file).await.unwrap();
     }
     assert_eq!(journal.read(0, 10).await.unwrap().rows.len(), 1);
-    assert_eq!(journal.prune().await.unwrap(), 1);
+    assert_eq!(journal.prune(10).await.unwrap(), 1);
 }

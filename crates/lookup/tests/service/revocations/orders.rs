@@ -106,6 +106,20 @@ async fn many_writers_at_two_services_are_followed_without_a_gap() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_sign_outs_is_acknowledged_one_by_one_and_all_of_it() {
+    let postgres = postgres();
+    let database = users_with_id(&postgres, "int4", &["7"]);
+    let replica = Replica::start(&database, RULES);
+    replica.is_ready().await;
+    let names: Vec<_> = (0..500).map(|number| format!("sid {number}")).collect();
+    let start = std::time::Instant::now();
+    let mut numbers = join_all(names.iter().map(|sid| replica.end(sid))).await;
+    println!("500 at once, each with a commit of its own: {:?}", start.elapsed());
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=500).collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn databases_whose_transactions_are_stricter_by_default_do_as_well() {
     let postgres = Postgres::start_with(&jwe_gate_test_parts::postgres::PostgresOptions {
