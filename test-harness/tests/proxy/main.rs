@@ -15,6 +15,7 @@
 mod cases;
 #[path = "../common/deployer.rs"]
 mod deployer;
+mod fields;
 mod h2;
 mod hostile;
 mod hot_swap;
