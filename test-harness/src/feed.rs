@@ -5,7 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jwe_gate_contract::{
-    Bounds, Entry, Fact, FeedAnswer, FeedQuestion, LookupSecret, MAC_HEADER, Message, TagKind, VERSION,
+    Bounds, Entry, Fact, FeedAnswer, FeedQuestion, LookupSecret, MAC_HEADER, Message, Receipt, RevocationRequest,
+    TagKind, Target, VERSION,
 };
 
 use crate::lookup::{LOOKUP_SECRET, Wire};
@@ -35,15 +36,57 @@ struct State {
     mood: FeedMood,
     page: usize,
     questions: usize,
+    written: usize,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { epoch: 1, entries: Vec::new(), mood: FeedMood::Honest, page: 2_000, questions: 0 }
+        Self { epoch: 1, entries: Vec::new(), mood: FeedMood::Honest, page: 2_000, questions: 0, written: 0 }
     }
 }
 
 impl FakeFeed {
+    /// Writes a revocation that a proxy asks for.
+    ///
+    /// # Panics
+    /// When the request is not what was agreed.
+    #[must_use]
+    pub fn write(&self, mac: &[u8], body: &[u8]) -> Wire {
+        assert!(secret().is_signed(Message::Revocation, body, mac), "the request is signed");
+        let request: RevocationRequest = serde_json::from_slice(body).expect("a request in the agreed form");
+        assert_eq!((request.version, request.realm.as_str()), (VERSION, "default"));
+        let Target::Shown(shown) = request.target else { panic!("a proxy ends what it was shown") };
+        let secret = match self.state().mood {
+            FeedMood::Unreachable => return None,
+            FeedMood::Forger => LookupSecret::new("a secret that nobody shares").expect("a long secret"),
+            FeedMood::Honest | FeedMood::Forgetful => secret(),
+        };
+        if self.state().mood == FeedMood::Honest {
+            self.state().written += 1;
+            match &shown.sid {
+                Some(sid) => self.revoke_session(sid),
+                None => self.revoke_subject(&shown.sub, shown.issued_at_ms + 1),
+            }
+        }
+        let receipt = Receipt {
+            version: VERSION,
+            realm: request.realm,
+            id: request.id,
+            epoch: "1".into(),
+            seq: 1,
+            at_ms: 1,
+            promised_delay_ms: 5_000,
+        };
+        let body = serde_json::to_vec(&receipt).expect("a receipt is JSON");
+        Some((BTreeMap::from([(MAC_HEADER, secret.sign(Message::Receipt, &body))]), body))
+    }
+
+    /// How often proxies have ended a session.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        self.state().written
+    }
+
     /// Ends the session with this `sid`.
     pub fn revoke_session(&self, sid: &str) {
         self.say(Fact::Session { tag: secret().tag("default", TagKind::Session, sid) });

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use jwe_gate_contract::{
-    Answer, Cause, Kind, Limits, LookupAnswer, LookupQuestion, LookupSecret, Outcome, Question, Reason, VERSION,
+    Answer, Cause, Kind, Limits, LookupAnswer, LookupQuestion, LookupSecret, Outcome, Question, REVOCATIONS_PATH,
+    Reason, VERSION,
 };
 use serde_json::Value;
 
@@ -166,6 +167,12 @@ impl FakeLookup {
         if let Ok(question) = serde_json::from_slice::<LookupQuestion>(body) {
             state.questions.extend(question.questions);
         }
+    }
+
+    /// Answers what is posted to a path.
+    #[must_use]
+    pub fn answer_at(&self, path: &str, mac: &[u8], body: &[u8]) -> Wire {
+        if path == REVOCATIONS_PATH { self.feed.write(mac, body) } else { self.answer(mac, body) }
     }
 
     /// Answers a callout.

@@ -45,6 +45,8 @@ pub enum Metric {
     Feed(FeedResult),
     /// Requests and streams that were cut, by why.
     Cut(CutReason),
+    /// Requests to the path that signs out, by what came of them.
+    SignOut(SignOutResult),
     /// Replies that lost session cookies, since the session of their request had ended.
     CookiesDropped,
 }
@@ -77,6 +79,17 @@ pub enum FeedResult {
     SessionAge,
     /// An answer to a question that nobody asked.
     Unknown,
+}
+
+/// What came of a request to sign out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SignOutResult {
+    /// The session has ended, for good.
+    Durable,
+    /// The service did not say that it has written it.
+    Failed,
+    /// There was no session to end.
+    Nothing,
 }
 
 /// Why a stream was cut.
@@ -112,6 +125,9 @@ impl Metric {
             Self::Feed(result) => return format!("jwe_gate.feed.{}", result.as_str()),
             Self::Cut(CutReason::Expired) => "cut.expired",
             Self::Cut(CutReason::Revoked) => "cut.revoked",
+            Self::SignOut(SignOutResult::Durable) => "sign_out.durable",
+            Self::SignOut(SignOutResult::Failed) => "sign_out.failed",
+            Self::SignOut(SignOutResult::Nothing) => "sign_out.nothing",
             Self::CookiesDropped => "cookies_dropped",
             Self::Reported(reason) => return format!("jwe_gate.reported.{reason}"),
             Self::Callout(result) => return format!("jwe_gate.callout.{}", result.as_str()),

@@ -9,7 +9,7 @@ use crate::capabilities::Capabilities;
 use crate::claims::{self, Condition, Keep};
 use crate::config::{
     AccessLog, CacheConfig, Config, FailureLimit, IdentityConfig, LookupConfig, OnLookupError, OnStaleFeed,
-    RevocationConfig, RoutesConfig, SessionConfig, StreamPolicy, WaitingLimits,
+    RevocationConfig, RoutesConfig, SessionConfig, SignOutConfig, StreamPolicy, WaitingLimits,
 };
 use crate::cookie::{Limits, Name};
 use crate::gate::{BYPASS_MARKER, Guarded, Replies, STATUS_HEADER};
@@ -106,6 +106,15 @@ pub(crate) struct RevocationPolicy {
     pub(crate) max_age: Duration,
     pub(crate) on_stale: OnStaleFeed,
     pub(crate) streams: StreamPolicy,
+    pub(crate) sign_out: Option<SignOutPolicy>,
+}
+
+/// The path that signs out.
+#[derive(Debug)]
+pub(crate) struct SignOutPolicy {
+    pub(crate) path: String,
+    /// Where a browser goes then.
+    pub(crate) location: Option<String>,
 }
 
 /// The maintenance door.
@@ -270,6 +279,7 @@ fn compile_revocation(
         max_age: revocation.max_age,
         on_stale: revocation.on_stale,
         streams: revocation.streams,
+        sign_out: revocation.sign_out.map(|SignOutConfig { path, location }| SignOutPolicy { path, location }),
     })
 }
 

@@ -428,7 +428,8 @@ impl Steps for Core {
 
     fn answer(&self, nth: usize) -> bool {
         let Some((root, callout)) = self.take_callout(nth) else { return false };
-        let answer = self.lookup.answer(callout.mac.as_bytes(), callout.body.as_deref().unwrap_or_default());
+        let answer =
+            self.lookup.answer_at(&callout.target, callout.mac.as_bytes(), callout.body.as_deref().unwrap_or_default());
         let (headers, body) = answer.unzip();
         let mac = headers.and_then(|headers| headers.into_values().next());
         let mac = mac.as_ref().map(String::as_bytes);

@@ -153,7 +153,8 @@ pub fn serve(lookup: FakeLookup) -> Server {
         } else {
             lookup.arrived(&request.body);
             lookup.wait();
-            lookup.answer(&mac, &request.body)
+            let path = request.line.split(' ').nth(1).unwrap_or_default();
+            lookup.answer_at(path, &mac, &request.body)
         };
         match answer {
             None => Answer { status: 503, headers: Vec::new(), body: Vec::new(), missing: 0 },

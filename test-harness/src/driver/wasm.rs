@@ -187,7 +187,11 @@ impl Steps for Wasm {
     fn answer(&self, nth: usize) -> bool {
         let Some(call) = self.calls().into_iter().nth(nth) else { return false };
         let mac = call.headers.first(MAC_HEADER).expect("a signed question");
-        let answer = as_answered(self.lookup.answer(mac, &call.body));
+        let answer = as_answered(self.lookup.answer_at(
+            &characters(call.headers.first(":path").unwrap_or_default()),
+            mac,
+            &call.body,
+        ));
         self.world.borrow_mut().answer(call.id, answer);
         true
     }

@@ -10,6 +10,7 @@ mod outages;
 mod passing;
 mod revocations;
 mod routes;
+mod sign_out;
 mod stripping;
 mod together;
 mod waiting;
@@ -39,7 +40,7 @@ pub fn all() -> Vec<Scenario> {
 /// Those for proxies whose filter can act on all requests.
 #[must_use]
 pub fn acting_on_others() -> Vec<Scenario> {
-    revocations::SCENARIOS.to_vec()
+    [revocations::SCENARIOS, sign_out::SCENARIOS].concat()
 }
 
 /// Lists scenarios: each a function that takes the world, named by what it shows, with its setup.

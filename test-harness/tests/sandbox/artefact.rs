@@ -12,7 +12,7 @@ use jwe_gate_test_host::{exports, imports};
 use jwe_gate_test_parts::envoy::repository;
 
 /// The budget: a proxy compiles all of it, and a cluster pulls it over the network. The README names it, too.
-const MOST_BYTES: usize = 1_048_576;
+const MOST_BYTES: usize = 1_179_648;
 
 /// What a module of ABI 0.2.1 has besides callbacks.
 const ABI: [&str; 3] = ["_initialize", "memory", "proxy_abi_version_0_2_1"];
@@ -49,7 +49,7 @@ fn the_artefact_stays_within_its_size() {
     let bytes = artefact::bytes().len();
     assert!(bytes <= MOST_BYTES, "{bytes} bytes, more than {MOST_BYTES}");
     let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
-    assert!(readme.contains("more than 1,048,576 bytes"), "the README names another budget than {MOST_BYTES}");
+    assert!(readme.contains("more than 1,179,648 bytes"), "the README names another budget than {MOST_BYTES}");
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub enum Fault {
     NotInThisProxy,
     /// An issuer path must begin with a slash.
     Path,
+    /// A path that can be read in one way alone is needed.
+    PlainPath,
     /// A well-known or default secret, such as `your_secret`.
     PlaceholderSecret,
     /// A header that names an account says something that users can edit.
@@ -169,6 +171,9 @@ impl fmt::Display for Fault {
             Self::OwnCluster => "must be another cluster than that of `lookup`: its answers are held back",
             Self::OnlyRequired => "has a meaning only with the access `required`",
             Self::Path => "must begin with a slash",
+            Self::PlainPath => {
+                "must be a path that begins with a slash, without query, escapes, `;` and empty segments"
+            }
             Self::PlaceholderSecret => "is a placeholder and not a secret",
             Self::Account => {
                 "names an account, so it must come from `sub` or `verified_email`: users can edit the rest"

@@ -164,6 +164,17 @@ pub struct RevocationConfig {
     pub on_stale: OnStaleFeed,
     /// What becomes of open streams when their token expires.
     pub streams: StreamPolicy,
+    /// A path on which the gate itself signs users out.
+    pub sign_out: Option<SignOutConfig>,
+}
+
+/// A path on which the gate itself signs users out.
+#[derive(Debug)]
+pub struct SignOutConfig {
+    /// The path.
+    pub path: String,
+    /// Where a browser goes then; without it the reply is empty.
+    pub location: Option<String>,
 }
 
 /// What becomes of sessions while nobody knows which have been ended.

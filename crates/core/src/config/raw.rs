@@ -84,6 +84,14 @@ pub(super) struct RawRevocation {
     pub(super) max_feed_age_seconds: Option<Whole>,
     pub(super) on_stale_feed: Option<OnStaleFeed>,
     pub(super) stream_policy: Option<StreamPolicy>,
+    pub(super) sign_out: Option<RawSignOut>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSignOut {
+    pub(super) path: String,
+    pub(super) location: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Checked;
 use super::check::{bounded, size, text};
 use super::error::{ConfigError, Fault};
-use super::raw::RawRevocation;
-use super::{LookupConfig, OnStaleFeed, RevocationConfig, SessionConfig, StreamPolicy};
+use super::raw::{RawRevocation, RawSignOut};
+use super::{LookupConfig, OnStaleFeed, RevocationConfig, SessionConfig, SignOutConfig, StreamPolicy};
 
 /// Revocations are followed where users are looked up, and must be remembered for as long as sessions last.
 pub(super) fn checked(
@@ -39,5 +39,21 @@ pub(super) fn checked(
         max_age: Duration::from_secs(max_age),
         on_stale: raw.on_stale_feed.unwrap_or_default(),
         streams: raw.stream_policy.unwrap_or(StreamPolicy::Cut),
+        sign_out: raw.sign_out.map(sign_out).transpose()?,
     }))
+}
+
+fn sign_out(raw: RawSignOut) -> Checked<SignOutConfig> {
+    let is_path = |text: &str| {
+        text.starts_with('/') && !text.starts_with("//") && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    // Two readers of the path must see the same.
+    let is_plain = |path: &str| is_path(path) && !path.contains(['?', '#', '%', ';', '\\']) && !path.contains("//");
+    if !is_plain(&raw.path) {
+        return Err(ConfigError::new("revocation.sign_out.path", Fault::PlainPath));
+    }
+    if raw.location.as_deref().is_some_and(|location| !is_path(location)) {
+        return Err(ConfigError::new("revocation.sign_out.location", Fault::Path));
+    }
+    Ok(SignOutConfig { path: raw.path, location: raw.location })
 }

@@ -42,6 +42,13 @@ pub(super) struct Unknown {
     fallback: Option<Judgement>,
 }
 
+impl Unknown {
+    /// The session.
+    pub(super) fn session(self) -> Rc<Session> {
+        self.session
+    }
+}
+
 /// What has become of the search for a credential.
 pub(super) struct Found {
     pub(super) progress: Progress,

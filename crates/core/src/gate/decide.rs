@@ -80,6 +80,7 @@ impl Gate {
         if !self.is_manageable(headers, &request) {
             return self.reply(&pass, Denial::Headers, None, effects);
         }
+        let Some(pass) = self.sign_out(now, pass, (&request, headers), shared, effects) else { return };
         if request.bypass {
             let edits = Edits { set: vec![(BYPASS_MARKER, "true")], ..self.anonymous(&request) };
             return self.bypassed(&pass, edits, effects);
@@ -233,7 +234,7 @@ impl Gate {
 
     /// The denial of a token that is none, or another one where its client has shown too many of them. All kinds count
     /// alike, so that the limit tells no two of them apart; a request that shows none does not count.
-    fn limited(&mut self, now: UnixMillis, denial: Denial, headers: &dyn RequestHeaders) -> Denial {
+    pub(super) fn limited(&mut self, now: UnixMillis, denial: Denial, headers: &dyn RequestHeaders) -> Denial {
         let Some(failures) = self.failures.as_mut().filter(|_| denial != Denial::NoToken) else { return denial };
         let wait = headers.client().and_then(|client| failures.note(now, &client));
         wait.map_or(denial, |wait| Denial::TooManyFailures { wait })

@@ -77,6 +77,11 @@ impl Gate {
         Ok(())
     }
 
+    /// Whether a session is known to have been ended.
+    pub(super) fn is_over(&self, session: &Session) -> bool {
+        self.following.as_ref().is_some_and(|following| following.follower.revocations().end(session))
+    }
+
     /// Whether a judgement is from before a change of its user.
     pub(super) fn is_outdated(&self, judgement: &Judgement, session: &Session) -> bool {
         self.following.as_ref().is_some_and(|following| following.outdates(judgement, session))

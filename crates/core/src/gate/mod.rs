@@ -17,6 +17,7 @@ mod following;
 mod question;
 mod read;
 mod reply;
+mod sign_out;
 mod streams;
 mod together;
 mod waiting;
@@ -41,6 +42,7 @@ use crate::time::UnixMillis;
 use audit::Audit;
 use failing::Occasionally;
 use following::Following;
+use sign_out::SignOuts;
 use together::{News, Own};
 use waiting::Waiting;
 
@@ -67,6 +69,7 @@ pub struct Gate {
     news: News,
     /// How revocations are followed, where they are.
     following: Option<Following>,
+    sign_outs: SignOuts,
     /// Where a client may not fail as often as it likes.
     failures: Option<Failures>,
     counters: Counters,
@@ -99,6 +102,7 @@ impl Gate {
             ticked: UnixMillis(0),
             following: policy.revocation.as_ref().map(|revocation| Following::new(revocation, seed)),
             policy: Rc::new(policy),
+            sign_outs: SignOuts::default(),
             now: UnixMillis(0),
             counters: Counters::default(),
         }
@@ -114,14 +118,21 @@ impl Gate {
             Event::RequestGone { context } => self.gone(context),
             Event::QueueMessages(messages) => {
                 self.catch_up(now, shared, effects);
+                self.ask_to_end(now, effects);
                 self.heard(now, messages, shared, effects);
                 self.ask(now, shared, effects);
             }
             Event::Tick => self.tick(now, shared, effects),
             Event::DispatchFailed { callout } if self.asks_feed_by(callout) => self.feed_refused(now),
+            Event::DispatchFailed { callout } if self.sign_outs.are_asked_by(callout) => {
+                self.sign_out_answered(callout, None, None, effects);
+            }
             Event::DispatchFailed { callout } => self.refused(now, callout, shared, effects),
             Event::Answered { callout, mac, body } if self.asks_feed_by(callout) => {
                 self.feed_answered(now, (mac, body), shared, effects);
+            }
+            Event::Answered { callout, mac, body } if self.sign_outs.are_asked_by(callout) => {
+                self.sign_out_answered(callout, mac, body, effects);
             }
             Event::Answered { callout, mac, body } => self.answered(now, callout, (mac, body), shared, effects),
             Event::UnknownAnswer => self.unknown_answer(),
@@ -148,6 +159,7 @@ impl Gate {
 
     fn gone(&mut self, context: ContextId) {
         self.waiting.forget(context);
+        self.sign_outs.gone(context);
         if let Some(following) = &mut self.following {
             following.streams.gone(context);
         }
@@ -170,6 +182,7 @@ impl Gate {
         }
         self.ticked = now;
         self.follow(now, shared, effects);
+        self.ask_to_end(now, effects);
         self.look_after(now, shared, effects);
         self.ask(now, shared, effects);
         self.give_up_overdue(now, shared, effects);

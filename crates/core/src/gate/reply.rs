@@ -74,6 +74,24 @@ impl Reply {
         Self { status, headers, body }
     }
 
+    /// Says that a session has ended, and takes its cookies away.
+    #[must_use]
+    pub fn signed_out(location: Option<String>, cookies: Vec<String>) -> Self {
+        let status = if location.is_some() { 303 } else { 204 };
+        let mut headers: Vec<_> = cookies.into_iter().map(|line| ("set-cookie", Cow::Owned(line))).collect();
+        headers.extend(uncached());
+        headers.extend(location.map(|location| ("location", Cow::Owned(location))));
+        Self { status, headers, body: String::new() }
+    }
+
+    /// The path takes `POST` alone.
+    #[must_use]
+    pub fn post_only() -> Self {
+        let mut headers = vec![("allow", Cow::Borrowed("POST"))];
+        headers.extend(uncached());
+        Self { status: 405, headers, body: String::new() }
+    }
+
     /// Sends a browser to the sign-in page.
     #[must_use]
     pub fn redirect(location: String, denial: Denial, debug: bool) -> Self {

@@ -38,7 +38,8 @@ impl Marks {
     }
 }
 
+/// Seconds as milliseconds, as far as there are any.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float to integer saturates")]
-fn milliseconds(seconds: f64) -> u64 {
+pub(crate) fn milliseconds(seconds: f64) -> u64 {
     (seconds * 1000.0) as u64
 }

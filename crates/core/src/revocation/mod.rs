@@ -13,6 +13,7 @@ use jwe_gate_contract::{Bounds, Entry, Fact, LookupSecret, Tag};
 pub use follower::{Ask, Feed, Follower, News, Taken};
 pub use log::{BLOCK, CAPACITY, Head, Log, NotWritten, Position, Unreadable};
 pub use marks::Marks;
+pub(crate) use marks::milliseconds;
 pub use set::{Full, LIMIT, Set, Times};
 
 use crate::claims::Session;

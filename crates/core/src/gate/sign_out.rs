@@ -1,0 +1,218 @@
+//! The path that signs out: it ends the session that is shown, for all proxies, and takes its cookies away.
+//!
+//! The reply waits until the service has written the revocation; what it has not written is not said to be done. The request
+//! has to be a `POST` from the application's own pages: another site could sign users out otherwise.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use jwe_gate_contract::{Message, REVOCATIONS_PATH, Receipt, RevocationRequest, Shown, Target, VERSION};
+
+use super::authenticate::Progress;
+use super::decide::Pass;
+use super::event::{Annotations, Callout, CalloutId, ContextId, Effect, RequestHeaders};
+use super::question::GRACE;
+use super::read::Request;
+use super::reply::Reply;
+use super::{Effects, Gate};
+use crate::claims::Session;
+use crate::cookie;
+use crate::metrics::{Metric, SignOutResult};
+use crate::policy::{LookupPolicy, SignOutPolicy};
+use crate::shared::SharedData;
+use crate::time::UnixMillis;
+use crate::verdict::Denial;
+
+/// Sign-outs that wait for the service.
+#[derive(Debug, Default)]
+pub(super) struct SignOuts {
+    queued: Vec<SignOut>,
+    asked: BTreeMap<CalloutId, SignOut>,
+    count: u64,
+}
+
+/// A sign-out that waits.
+#[derive(Debug)]
+struct SignOut {
+    /// What waits for it: nothing once the client has gone, and then it is written all the same.
+    pass: Option<Pass>,
+    session: Rc<Session>,
+    reply: Reply,
+    id: String,
+    overdue: UnixMillis,
+}
+
+/// The most of them in one worker.
+const LIMIT: usize = 1024;
+
+impl SignOuts {
+    /// Whether this callout asks for one.
+    pub(super) fn are_asked_by(&self, callout: CalloutId) -> bool {
+        self.asked.contains_key(&callout)
+    }
+
+    /// A client has gone.
+    pub(super) fn gone(&mut self, context: ContextId) {
+        for sign_out in self.queued.iter_mut().chain(self.asked.values_mut()) {
+            sign_out.pass.take_if(|pass| pass.context == context);
+        }
+    }
+
+    /// Those of which nothing has been heard for too long.
+    fn take_overdue(&mut self, now: UnixMillis) -> Vec<SignOut> {
+        self.asked.extract_if(.., |_, sign_out| sign_out.overdue <= now).map(|(_, sign_out)| sign_out).collect()
+    }
+
+    /// Callouts of lookups count up from zero, those of the feed down from the end, and these up from the middle.
+    fn next_callout(&mut self) -> CalloutId {
+        self.count += 1;
+        CalloutId((1 << 63) + self.count)
+    }
+}
+
+impl Gate {
+    /// Signs out, if that is what the request is for. Otherwise it comes back.
+    pub(super) fn sign_out(
+        &mut self,
+        now: UnixMillis,
+        pass: Pass,
+        (request, headers): (&Request<'_>, &dyn RequestHeaders),
+        shared: &dyn SharedData,
+        effects: &mut Effects,
+    ) -> Option<Pass> {
+        let policy = self.policy.clone();
+        let sign_out = policy.revocation.as_ref().and_then(|revocation| revocation.sign_out.as_ref());
+        let Some(sign_out) = sign_out.filter(|sign_out| is_for(request, sign_out)) else { return Some(pass) };
+        if request.line.method != Some("POST") {
+            answer(pass.context, Reply::post_only(), effects);
+            return None;
+        }
+        if request.is_cross_site(&policy.allowed_origins) {
+            self.refuse(pass, Denial::CrossSite, None, effects);
+            return None;
+        }
+        let cleared = cookie::cleared(&request.cookies, &policy.names);
+        let reply = Reply::signed_out(sign_out.location.clone(), cleared);
+        match self.session_to_end(now, &pass, (request, headers), shared) {
+            Ok(Some(session)) => self.end_session(pass, session, reply, effects),
+            Ok(None) => {
+                self.counters.count(Metric::SignOut(SignOutResult::Nothing));
+                answer(pass.context, reply, effects);
+            }
+            Err(denial) => self.refuse(pass, denial, None, effects),
+        }
+        None
+    }
+
+    /// The session that is shown, if it is one that counts here and has not ended.
+    fn session_to_end(
+        &mut self,
+        now: UnixMillis,
+        pass: &Pass,
+        (request, headers): (&Request<'_>, &dyn RequestHeaders),
+        shared: &dyn SharedData,
+    ) -> Result<Option<Rc<Session>>, Denial> {
+        let session = match self.authenticate(now, request, shared).progress {
+            Progress::Known { known, .. } => known.session.clone(),
+            Progress::Unknown(unknown) => unknown.session(),
+            Progress::Denied(denial) => match self.limited(now, denial, headers) {
+                limit @ Denial::TooManyFailures { .. } => return Err(limit),
+                _ => return Ok(None),
+            },
+        };
+        let counts = pass.treatment.sessions & (1 << session.kind()) != 0;
+        Ok(Some(session).filter(|session| counts && !self.is_over(session)))
+    }
+
+    fn end_session(&mut self, pass: Pass, session: Rc<Session>, reply: Reply, effects: &mut Effects) {
+        if self.sign_outs.queued.len() + self.sign_outs.asked.len() >= LIMIT {
+            return self.refuse(pass, Denial::Overloaded, None, effects);
+        }
+        effects.extend([Effect::Park { context: pass.context }, Effect::Enqueue]);
+        let id = self.nonces.text();
+        self.sign_outs.queued.push(SignOut { pass: Some(pass), session, reply, id, overdue: UnixMillis(0) });
+    }
+
+    /// Asks the service to end what has been queued. Only called where the host lets the root context make callouts.
+    pub(super) fn ask_to_end(&mut self, now: UnixMillis, effects: &mut Effects) {
+        for sign_out in self.sign_outs.take_overdue(now) {
+            self.ended(sign_out, false, effects);
+        }
+        let policy = self.policy.clone();
+        let Some(lookup) = &policy.lookup else { return };
+        for sign_out in std::mem::take(&mut self.sign_outs.queued) {
+            let callout = self.sign_outs.next_callout();
+            // Strings and numbers alone: this cannot fail, and an empty body would be refused by the service.
+            let body = serde_json::to_vec(&request_for(&sign_out, lookup)).unwrap_or_default();
+            let overdue = now.after(lookup.timeout + GRACE);
+            self.sign_outs.asked.insert(callout, SignOut { overdue, ..sign_out });
+            effects.push(Effect::Dispatch(Callout {
+                callout,
+                cluster: lookup.cluster.clone(),
+                authority: lookup.authority.clone(),
+                target: REVOCATIONS_PATH.into(),
+                mac: lookup.secret.sign(Message::Revocation, &body),
+                body: Some(body),
+                timeout: lookup.timeout,
+            }));
+        }
+    }
+
+    /// Takes the service's word on a sign-out, if it has given one.
+    pub(super) fn sign_out_answered(
+        &mut self,
+        callout: CalloutId,
+        mac: Option<&[u8]>,
+        body: Option<&[u8]>,
+        effects: &mut Effects,
+    ) {
+        let policy = self.policy.clone();
+        let (Some(lookup), Some(sign_out)) = (&policy.lookup, self.sign_outs.asked.remove(&callout)) else { return };
+        let is_durable = mac.zip(body).is_some_and(|(mac, body)| is_receipt(&sign_out, lookup, mac, body));
+        self.ended(sign_out, is_durable, effects);
+    }
+
+    fn ended(&mut self, sign_out: SignOut, is_durable: bool, effects: &mut Effects) {
+        let result = if is_durable { SignOutResult::Durable } else { SignOutResult::Failed };
+        self.counters.count(Metric::SignOut(result));
+        match sign_out.pass {
+            Some(pass) if is_durable => answer(pass.context, sign_out.reply, effects),
+            Some(pass) => self.refuse(pass, Denial::LookupFailed, None, effects),
+            None => {}
+        }
+    }
+}
+
+fn answer(context: ContextId, reply: Reply, effects: &mut Effects) {
+    effects.push(Effect::Reply { context, reply, annotations: Annotations::default() });
+}
+
+/// The path to the letter, whatever the query: a path in another spelling is the application's.
+fn is_for(request: &Request<'_>, sign_out: &SignOutPolicy) -> bool {
+    let path = request.path.only().and_then(|path| path.split(|byte| *byte == b'?').next());
+    path == Some(sign_out.path.as_bytes())
+}
+
+fn request_for(sign_out: &SignOut, lookup: &LookupPolicy) -> RevocationRequest {
+    let session = &sign_out.session;
+    RevocationRequest {
+        version: VERSION,
+        realm: lookup.realm.to_string(),
+        id: sign_out.id.clone(),
+        target: Target::Shown(Shown {
+            sub: session.subject().to_owned(),
+            sid: session.sid().map(str::to_owned),
+            auth_time_ms: session.auth_time().map(crate::revocation::milliseconds),
+            issued_at_ms: session.issued_at().unwrap_or_default().0,
+        }),
+    }
+}
+
+fn is_receipt(sign_out: &SignOut, lookup: &LookupPolicy, mac: &[u8], body: &[u8]) -> bool {
+    if !lookup.secret.is_signed(Message::Receipt, body, mac) {
+        return false;
+    }
+    serde_json::from_slice(body).is_ok_and(|receipt: Receipt| {
+        receipt.version == VERSION && *receipt.realm == *lookup.realm && receipt.id == sign_out.id
+    })
+}
