@@ -14,7 +14,7 @@ use jwe_gate_test_parts::envoy::{Envoy, Launch};
 use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
 use jwe_gate_test_parts::load;
 use jwe_gate_test_parts::process::run;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn main() -> Result<()> {
     let mut app = Envoy::start(&Launch::new(Config::new().listener(Listener::answering("app", "hello\n")).build()))?;
@@ -60,18 +60,20 @@ fn pin(process: u32, processor: &str) -> Result<()> {
 
 type Variant = (&'static str, Option<Filter>);
 
-fn variants() -> Result<[Variant; 6]> {
+fn variants() -> Result<[Variant; 9]> {
     let noop = |file, name, configuration| {
         Ok::<_, anyhow::Error>(Some(Filter::new(&module(file)?, configuration).name(name).vm_id(name)))
     };
-    let gate = |name, access_log| {
-        let configuration = json!({
+    let gate = |name, more: Value| {
+        let mut configuration = json!({
             "version": 1,
             "sessions": [{ "profile": "authjs", "cookie": COOKIE }],
             "lookup": { "cluster": "jwe_gate_lookup", "authority": "lookup", "timeout_ms": 2000 },
-            "routes": [{ "access": "required" }],
-            "access_log": access_log,
+            "identity": { "headers": { "x-user-id": "sub" } },
         });
+        if let (Some(configuration), Value::Object(more)) = (configuration.as_object_mut(), more) {
+            configuration.extend(more);
+        }
         let filter = Filter::new(&module("jwe_gate.wasm")?, &configuration.to_string()).name(name).vm_id(name);
         Ok::<_, anyhow::Error>(Some(filter.environment(&["AUTH_SECRET", "JWE_GATE_LOOKUP_SECRET"])))
     };
@@ -80,10 +82,38 @@ fn variants() -> Result<[Variant; 6]> {
         (NOOP, noop("noop.wasm", "noop", "")?),
         ("no-op, trimmed exports", noop("noop_trimmed.wasm", "noop_trimmed", "")?),
         // What the gate cannot do without: no code of its own can make it cheaper than this.
-        ("the same, with the gate's host calls", noop("noop_trimmed.wasm", "calls", "calls")?),
+        ("the same, with the gate's host calls", noop("noop_trimmed.wasm", "calls", "1")?),
+        ("the same, and 6 headers set", noop("noop_trimmed.wasm", "calls_6", "6")?),
         ("jwe-gate", gate("gate", json!({}))?),
-        ("jwe-gate, reason and subject logged", gate("gate_log", json!({ "reason": true, "subject": "hash" }))?),
+        ("jwe-gate, reason and subject logged", gate("gate_log", logged())?),
+        ("jwe-gate, 20 routes", gate("gate_20", json!({ "routes": routes() }))?),
+        ("jwe-gate, 20 routes and 6 headers", gate("gate_20_6", json!({ "routes": routes(), "identity": six() }))?),
     ])
+}
+
+fn logged() -> Value {
+    json!({ "access_log": { "reason": true, "subject": "hash" } })
+}
+
+/// Nineteen rules that do not match, of all kinds, and the one that does.
+fn routes() -> Value {
+    let rule = |number: usize| match number % 4 {
+        0 => json!({ "paths": [{ "prefix": format!("/static/{number}") }], "access": "open" }),
+        1 => json!({ "paths": [{ "exact": format!("/pages/{number}") }], "access": "optional" }),
+        2 => json!({ "hosts": [format!("h{number}.example.com")], "access": "required" }),
+        _ => json!({
+            "paths": [{ "glob": format!("/api/*/{number}/**") }], "methods": ["POST"], "access": "required",
+            "conditions": [{ "claim": "roles", "contains": format!("role-{number}") }],
+        }),
+    };
+    (0..19).map(rule).chain([json!({ "access": "required" })]).collect()
+}
+
+fn six() -> Value {
+    json!({ "headers": {
+        "x-user-id": "sub", "x-user-email": { "claim": "email" }, "x-user-name": { "claim": "name" },
+        "x-user-picture": { "claim": "picture" }, "x-user-session": { "claim": "jti" }, "x-user-key": "sub",
+    } })
 }
 
 /// One turn of one variant: requests per second, and microseconds of Envoy's processor time per request.
