@@ -63,6 +63,17 @@ pub(crate) fn set_header(name: &str, value: &[u8]) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
 }
 
+/// Removes the trailers of the request whose callback is running that the gate refuses.
+pub(crate) fn remove_trailers(refuses: impl Fn(&[u8]) -> bool) {
+    let trailers = HeaderMap::new(raw::request_trailers().unwrap_or_default());
+    for (name, _) in trailers.lines().filter(|(name, _)| refuses(name)) {
+        let removed =
+            std::str::from_utf8(&name).map(|name| hostcalls::remove_map_value(MapType::HttpRequestTrailers, name));
+        // As with headers: names that are not text are none that a proxy lets through.
+        let _ = removed;
+    }
+}
+
 /// The headers of the reply whose callback is running.
 pub(crate) struct CurrentReply;
 

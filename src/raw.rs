@@ -14,8 +14,9 @@ const OK: u32 = 0;
 /// The body of the answer to a callout, as the ABI numbers buffers.
 const HTTP_CALL_RESPONSE_BODY: u32 = 4;
 
-/// The headers of a request, as the ABI numbers maps.
+/// The headers and the trailers of a request, as the ABI numbers maps.
 const HTTP_REQUEST_HEADERS: u32 = 0;
+const HTTP_REQUEST_TRAILERS: u32 = 1;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -32,9 +33,18 @@ pub(crate) fn set_property(path: &str, value: &[u8]) -> bool {
 
 /// All headers of the request at hand, in the form of the ABI.
 pub(crate) fn request_headers() -> Option<Bytes> {
+    map(HTTP_REQUEST_HEADERS)
+}
+
+/// Its trailers.
+pub(crate) fn request_trailers() -> Option<Bytes> {
+    map(HTTP_REQUEST_TRAILERS)
+}
+
+fn map(kind: u32) -> Option<Bytes> {
     let (mut data, mut data_size) = (null_mut(), 0);
     // SAFETY: the host writes to the two variables, which outlive the call.
-    let status = unsafe { proxy_get_header_map_pairs(HTTP_REQUEST_HEADERS, &raw mut data, &raw mut data_size) };
+    let status = unsafe { proxy_get_header_map_pairs(kind, &raw mut data, &raw mut data_size) };
     // SAFETY: the host has just filled them.
     unsafe { handed_over(status, data, data_size) }
 }

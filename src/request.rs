@@ -51,6 +51,12 @@ impl HttpContext for Request {
         }
     }
 
+    /// Only called where there are trailers, which is never for HTTP/1.1 unless Envoy is told to.
+    fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
+        host::remove_trailers(|name| self.runtime.borrow().refuses_trailer(name));
+        Action::Continue
+    }
+
     fn on_http_response_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
         if self.runtime.borrow().watches_responses() {
             let event = Event::ResponseHeaders { context: ContextId(self.context), headers: &CurrentReply };

@@ -62,6 +62,11 @@ impl Runtime {
         self.gate.watches_responses()
     }
 
+    /// Whether the gate wants this trailer of a request removed.
+    pub(crate) fn refuses_trailer(&self, name: &[u8]) -> bool {
+        self.gate.refuses_trailer(name)
+    }
+
     /// Tells the host what stands as it stands.
     pub(crate) fn show_gauges(&mut self) {
         if !self.watches_responses() {

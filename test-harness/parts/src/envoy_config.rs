@@ -128,28 +128,18 @@ impl Config {
     /// Adds a cluster of one HTTP/1.1 host.
     #[must_use]
     pub fn cluster(self, name: &str, host: SocketAddr) -> Self {
-        self.add_cluster(name, host, &json!({ "http_protocol_options": {} }))
+        self.cluster_speaking(name, host, &json!({ "http_protocol_options": {} }))
     }
 
     /// Adds a cluster of one host that speaks HTTP/2 without TLS.
     #[must_use]
     pub fn http2_cluster(self, name: &str, host: SocketAddr) -> Self {
-        self.add_cluster(name, host, &json!({ "http2_protocol_options": {} }))
+        self.cluster_speaking(name, host, &json!({ "http2_protocol_options": {} }))
     }
 
-    /// The configuration as text.
+    /// Adds a cluster of one host with these `explicit_http_config`.
     #[must_use]
-    pub fn build(self) -> String {
-        json!({
-            // Extension discovery refuses to work without.
-            "node": { "id": "test", "cluster": "test" },
-            "admin": { "address": address(([127, 0, 0, 1], 0).into()) },
-            "static_resources": { "listeners": self.listeners, "clusters": self.clusters },
-        })
-        .to_string()
-    }
-
-    fn add_cluster(mut self, name: &str, host: SocketAddr, protocol: &Value) -> Self {
+    pub fn cluster_speaking(mut self, name: &str, host: SocketAddr, protocol: &Value) -> Self {
         self.clusters.push(json!({
             "name": name,
             "type": "STATIC",
@@ -164,6 +154,18 @@ impl Config {
             } },
         }));
         self
+    }
+
+    /// The configuration as text.
+    #[must_use]
+    pub fn build(self) -> String {
+        json!({
+            // Extension discovery refuses to work without.
+            "node": { "id": "test", "cluster": "test" },
+            "admin": { "address": address(([127, 0, 0, 1], 0).into()) },
+            "static_resources": { "listeners": self.listeners, "clusters": self.clusters },
+        })
+        .to_string()
     }
 }
 

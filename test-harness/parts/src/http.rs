@@ -98,7 +98,8 @@ impl Connection {
         let mut reply =
             Reply { status: status.ok_or_else(|| anyhow!("no status in {line:?}"))?, headers, body: vec![] };
         if reply.status != 204 && reply.status != 304 && reply.status / 100 != 1 {
-            reply.body = read_body(&mut self.stream, &reply.headers, true).context("cannot read a reply's body")?;
+            (reply.body, _) =
+                read_body(&mut self.stream, &reply.headers, true).context("cannot read a reply's body")?;
         }
         Ok(reply)
     }
@@ -140,17 +141,24 @@ pub fn get(path: &str, headers: &[(&str, &str)]) -> String {
     request + "\r\n"
 }
 
-/// The first line and the headers, names in lower case.
-type Head = (String, Vec<(String, Vec<u8>)>);
+/// Header lines or trailers in order, names in lower case.
+pub(crate) type Lines = Vec<(String, Vec<u8>)>;
+
+/// The first line and the headers.
+type Head = (String, Lines);
 
 pub(crate) fn read_head(stream: &mut impl BufRead) -> Result<Head> {
     let first = String::from_utf8_lossy(&read_line(stream)?).into_owned();
     ensure!(!first.is_empty(), "the peer closed the connection");
+    Ok((first, read_lines(stream)?))
+}
+
+fn read_lines(stream: &mut impl BufRead) -> Result<Lines> {
     let mut headers = Vec::new();
     loop {
         let line = read_line(stream)?;
         if line.is_empty() {
-            return Ok((first, headers));
+            return Ok(headers);
         }
         let colon = line.iter().position(|byte| *byte == b':').ok_or_else(|| anyhow!("a header without a colon"))?;
         let (name, value) = line.split_at(colon);
@@ -159,18 +167,24 @@ pub(crate) fn read_head(stream: &mut impl BufRead) -> Result<Head> {
     }
 }
 
-/// Reads a body by its declared length or its chunks; without either to the end if `to_the_end`, else nothing.
-pub(crate) fn read_body(stream: &mut impl BufRead, headers: &[(String, Vec<u8>)], to_the_end: bool) -> Result<Vec<u8>> {
+/// Reads a body by its declared length or its chunks, and the trailers behind it; without either to the end if
+/// `to_the_end`, else nothing.
+pub(crate) fn read_body(
+    stream: &mut impl BufRead,
+    headers: &[(String, Vec<u8>)],
+    to_the_end: bool,
+) -> Result<(Vec<u8>, Lines)> {
     let find = |name| headers.iter().find(|(found, _)| found == name).map(|(_, value)| String::from_utf8_lossy(value));
-    let mut body = Vec::new();
+    let (mut body, mut trailers) = (Vec::new(), Vec::new());
     if find("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
         while read_chunk(stream, &mut body)? {}
+        trailers = read_lines(stream)?;
     } else if let Some(length) = find("content-length") {
         read_exactly(stream, length.parse()?, &mut body)?;
     } else if to_the_end {
         stream.take(MOST_BYTES).read_to_end(&mut body)?;
     }
-    Ok(body)
+    Ok((body, trailers))
 }
 
 fn read_chunk(stream: &mut impl BufRead, body: &mut Vec<u8>) -> Result<bool> {
@@ -178,7 +192,6 @@ fn read_chunk(stream: &mut impl BufRead, body: &mut Vec<u8>) -> Result<bool> {
     let size = String::from_utf8_lossy(&line);
     let size = u64::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16)?;
     if size == 0 {
-        while !read_line(stream)?.is_empty() {}
         return Ok(false);
     }
     read_exactly(stream, size, body)?;
@@ -252,7 +265,7 @@ mod tests {
     fn parse(reply: &str) -> Result<(Head, Vec<u8>)> {
         let mut stream = reply.as_bytes();
         let head = read_head(&mut stream)?;
-        let body = read_body(&mut stream, &head.1, true)?;
+        let (body, _) = read_body(&mut stream, &head.1, true)?;
         Ok((head, body))
     }
 

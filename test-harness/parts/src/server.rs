@@ -25,6 +25,8 @@ pub struct Request {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body, without its transfer coding.
     pub body: Vec<u8>,
+    /// What came after it, names in lower case.
+    pub trailers: Vec<(String, Vec<u8>)>,
 }
 
 /// What is to be answered, with the status 200 unless changed.
@@ -125,9 +127,9 @@ fn serve(stream: TcpStream, shared: &Shared, answer: &Handler) -> Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let (line, headers) = read_head(&mut reader)?;
-        let body = read_body(&mut reader, &headers, false)?;
+        let (body, trailers) = read_body(&mut reader, &headers, false)?;
         shared.requests.fetch_add(1, Ordering::SeqCst);
-        let answer = answer(Request { line, headers, body });
+        let answer = answer(Request { line, headers, body, trailers });
         let breaks_off = answer.missing > 0;
         writer.write_all(&answer.into_bytes())?;
         if breaks_off {

@@ -69,8 +69,8 @@ fn serve(stream: TcpStream) -> Result<()> {
             writer.write_all(EVENTS)?;
             return tell(&mut writer);
         }
-        let body = read_body(&mut reader, &headers, false)?;
-        let received = Received::from(Request { line, headers, body });
+        let (body, trailers) = read_body(&mut reader, &headers, false)?;
+        let received = Received::from(Request { line, headers, body, trailers });
         writer.write_all(&Answer::new("application/json", serde_json::to_vec(&received)?).into_bytes())?;
     }
 }

@@ -23,6 +23,8 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
+    /// The trailers in order, names in lower case.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Upstream {
@@ -78,8 +80,11 @@ impl Received {
 
 impl From<Request> for Received {
     fn from(request: Request) -> Self {
-        let headers = request.headers.into_iter().map(|(name, value)| (name, as_characters(&value)));
-        Self { line: request.line, headers: headers.collect(), body: as_characters(&request.body) }
+        let lines = |lines: Vec<(String, Vec<u8>)>| {
+            lines.into_iter().map(|(name, value)| (name, as_characters(&value))).collect()
+        };
+        let body = as_characters(&request.body);
+        Self { line: request.line, headers: lines(request.headers), body, trailers: lines(request.trailers) }
     }
 }
 

@@ -146,6 +146,13 @@ impl Gate {
         self.following.is_some()
     }
 
+    /// Whether this trailer of a request must not reach the app, which may read it as a header: it would be an identity or a
+    /// credential that comes after the decision. RFC 9110 section 6.5.1 allows neither in trailers.
+    #[must_use]
+    pub fn refuses_trailer(&self, name: &[u8]) -> bool {
+        self.policy.guarded.holds_trailer(name)
+    }
+
     /// Whether no request waits and no lookup is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {

@@ -33,6 +33,9 @@ pub(super) struct Request<'a> {
     navigation: Navigation<'a>,
 }
 
+/// Headers by which some apps take another method for the one that was asked for.
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+
 /// The lines of a request, as they are found.
 #[derive(Debug, Default)]
 struct Found<'a> {
@@ -77,7 +80,6 @@ impl<'a> Found<'a> {
             b"accept" => self.navigation.accept.add(value),
             b"x-requested-with" => self.navigation.requested_with.add(value),
             b"access-control-request-method" => self.requested_method.add(value),
-            b"x-http-method" | b"x-http-method-override" | b"x-method-override" => self.overridden = true,
             other if policy.guarded.may_hold(other) => self.guarded(policy, name, value),
             _ => {}
         }
@@ -87,6 +89,7 @@ impl<'a> Found<'a> {
         if policy.bypass.as_ref().is_some_and(|bypass| *name == *bypass.header.as_bytes()) {
             self.bypass.add(value);
         }
+        self.overridden |= METHOD_OVERRIDES.iter().any(|ours| same_header(ours, &name));
         if policy.guarded.holds(&name) && !self.forged.iter().any(|forged| **forged == *name) {
             self.forged.push(name.into_owned());
         }
@@ -147,7 +150,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Headers that only the gate may set. Most headers of a request are told apart by their length.
+/// Headers that only the gate may set. Most headers of a request are told apart from them, and from those that name another
+/// method, by their length.
 #[derive(Clone, Debug)]
 pub(crate) struct Guarded {
     names: Vec<String>,
@@ -159,11 +163,17 @@ impl Guarded {
     pub(crate) fn new(mut names: Vec<String>) -> Self {
         names.sort();
         names.dedup();
-        let lengths = names.iter().fold(0, |lengths, name| lengths | bit(name.len()));
+        let read = names.iter().map(String::as_str).chain(METHOD_OVERRIDES);
+        let lengths = read.fold(0, |lengths, name| lengths | bit(name.len()));
         Self { names, lengths }
     }
 
-    /// Whether a header of this length could be one of them.
+    /// Whether a trailer is one that an app could take for such a header, or for a credential that nobody has checked.
+    pub(crate) fn holds_trailer(&self, name: &[u8]) -> bool {
+        self.holds(name) || ["cookie", "authorization"].iter().any(|credential| same_header(credential, name))
+    }
+
+    /// Whether a header of this length has to be looked at.
     fn may_hold(&self, name: &[u8]) -> bool {
         self.lengths & bit(name.len()) != 0
     }
@@ -203,4 +213,37 @@ fn is_issuer_path(policy: &Policy, path: Field<'_>) -> bool {
 fn starts_with(path: &[u8], prefix: &[u8]) -> bool {
     let bare = prefix.strip_suffix(b"/").unwrap_or(prefix);
     path.get(..bare.len()).is_some_and(|start| start.eq_ignore_ascii_case(bare))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn policy() -> Policy {
+        let environment = |name: &str| (name == "AUTH_SECRET").then(|| "a secret for tests".to_owned());
+        Policy::compile(Config::from_json(b"{}", &environment).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_method_in_another_header_is_found_in_every_spelling() {
+        let policy = policy();
+        for name in ["x-http-method-override", "X-HTTP-Method", "x_http_method_override", "X.Method~Override"] {
+            let map = [(":method", "POST"), (name, "DELETE")].into_iter().collect();
+            assert_eq!(Request::read(&policy, &map).line.method, None, "{name}");
+        }
+        let map = [(":method", "POST"), ("x-http-method-overrides", "DELETE")].into_iter().collect();
+        assert_eq!(Request::read(&policy, &map).line.method, Some("POST"));
+    }
+
+    #[test]
+    fn trailers_that_an_app_could_take_for_headers_of_the_gate_are_told_from_others() {
+        let policy = policy();
+        for name in ["x-user-id", "X_User.Id", "x-original-url", "x-bypass-auth", "cookie", "Authorization"] {
+            assert!(policy.guarded.holds_trailer(name.as_bytes()), "{name}");
+        }
+        for name in ["x-checksum", "grpc-status", "x-user-ids", "cookies"] {
+            assert!(!policy.guarded.holds_trailer(name.as_bytes()), "{name}");
+        }
+    }
 }

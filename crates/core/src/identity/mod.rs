@@ -83,10 +83,12 @@ fn encode_as(text: &str, delimiter: Option<u8>) -> String {
 }
 
 /// Whether a client's header is one of ours in another spelling: case does not matter in HTTP, and servers that make
-/// variables of headers (CGI, WSGI) take `_` for `-`.
+/// variables of headers (CGI, `FastCGI`, WSGI) write `_` for `-`, and some of them, or PHP behind them, for `.` and every
+/// other sign that a name may have.
 #[must_use]
+#[inline(never)]
 pub fn same_header(ours: &str, theirs: &[u8]) -> bool {
-    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
     ours.len() == theirs.len() && ours.bytes().zip(theirs).all(|(ours, &theirs)| fold(ours) == fold(theirs))
 }
 
@@ -114,10 +116,12 @@ mod tests {
 
     #[test]
     fn other_spellings_of_a_header_are_recognised() {
-        for spelling in ["x-user-id", "X-USER-ID", "x_user_id", "X-User_Id"] {
+        for spelling in ["x-user-id", "X-USER-ID", "x_user_id", "X-User_Id", "x.user.id", "x~User!id", "x-user\u{7f}id"]
+        {
             assert!(same_header("x-user-id", spelling.as_bytes()), "{spelling}");
         }
         assert!(!same_header("x-user-id", b"x-user-ids"));
         assert!(!same_header("x-user-id", b"xuser-id"));
+        assert!(!same_header("x-user-id", b"x-userxid"));
     }
 }
