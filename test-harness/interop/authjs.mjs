@@ -2,6 +2,7 @@
 import { Auth, skipCSRFCheck } from "@auth/core";
 import Credentials from "@auth/core/providers/credentials";
 import { cookieHeader } from "./browser.mjs";
+import { sessionClaims } from "./session-claims.mjs";
 
 function config({ secret, secure, subject, claims }) {
   return {
@@ -12,8 +13,8 @@ function config({ secret, secure, subject, claims }) {
     skipCSRFCheck,
     providers: [Credentials({ credentials: {}, authorize: () => ({ id: subject, name: "Somebody" }) })],
     callbacks: {
-      jwt: ({ token, user }) => (user ? { ...token, ...claims } : token),
-      session: ({ session, token }) => ({ ...session, subject: token.sub }),
+      jwt: sessionClaims(({ token, user }) => (user ? { ...token, ...claims } : token)),
+      session: ({ session, token }) => ({ ...session, subject: token.sub, token }),
     },
   };
 }
@@ -25,6 +26,12 @@ export async function issue(session) {
   const form = { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: "" };
   const reply = await Auth(new Request(url("callback/credentials"), form), config(session));
   return cookieHeader(reply.headers.getSetCookie());
+}
+
+/** The Cookie header of a browser that has asked for the session, and so has a new token; and what is in the old one. */
+export async function refresh({ cookie, ...session }) {
+  const reply = await Auth(new Request(url("session"), { headers: { cookie } }), config(session));
+  return { cookie: cookieHeader(reply.headers.getSetCookie()), token: (await reply.json()).token };
 }
 
 /** The subject of the session in this Cookie header, or null. */

@@ -1,7 +1,8 @@
 // Reads a JSON list of tasks on standard input and writes the list of their results on standard output.
 //
-// A task: { "do": "issue" | "read", "package": "authjs" | "next-auth", "secret", "secure", and "subject" and "claims" to
-// issue, "cookie" to read }. Issuing results in a Cookie header, reading in a subject or null. Or { "do": "verify",
+// A task: { "do": "issue" | "read" | "refresh", "package": "authjs" | "next-auth", "secret", "secure", and "subject" and "claims" to
+// issue, "cookie" to read and to refresh }. Issuing results in a Cookie header, reading in a subject or null, refreshing in
+// { "cookie", "token" }: the header from then on, and the claims until then. Or { "do": "verify",
 // "package": "jose", "token", "keys", "issuer", "audience" }, which results in claims or null.
 import * as authjs from "./authjs.mjs";
 import * as identity from "./identity.mjs";

@@ -2,6 +2,7 @@
 import NextAuth from "next-auth/next";
 import Credentials from "next-auth/providers/credentials";
 import { cookieHeader } from "./browser.mjs";
+import { sessionClaims } from "./session-claims.mjs";
 
 // CommonJS, whose default export Node leaves in its box.
 const handler = NextAuth.default ?? NextAuth;
@@ -16,8 +17,8 @@ function options({ secret, secure, subject, claims }) {
     session: { strategy: "jwt" },
     providers: [credentials({ credentials: {}, authorize: () => ({ id: subject, name: "Somebody" }) })],
     callbacks: {
-      jwt: ({ token, user }) => (user ? { ...token, ...claims } : token),
-      session: ({ session, token }) => ({ ...session, subject: token.sub }),
+      jwt: sessionClaims(({ token, user }) => (user ? { ...token, ...claims } : token)),
+      session: ({ session, token }) => ({ ...session, subject: token.sub, token }),
     },
   };
 }
@@ -48,6 +49,12 @@ export async function issue(session) {
   const body = { csrfToken: start.body.csrfToken, json: "true" };
   const signedIn = await call(session, "POST", "callback/credentials", cookieHeader(start.lines), body);
   return cookieHeader([...start.lines, ...signedIn.lines]);
+}
+
+/** The Cookie header of a browser that has asked for the session, and so has a new token; and what is in the old one. */
+export async function refresh({ cookie, ...session }) {
+  const { body, lines } = await call(session, "GET", "session", cookie, undefined);
+  return { cookie: cookieHeader(lines), token: body.token };
 }
 
 /** The subject of the session in this Cookie header, or null. */

@@ -78,6 +78,27 @@ fn what_mint_makes_the_packages_take_for_their_own() {
 }
 
 #[test]
+fn the_claims_that_the_shipped_callback_sets_are_kept_by_a_refresh_and_new_at_each_sign_in() {
+    for package in ["authjs", "next-auth"] {
+        let task = |action: &str, cookie: &Value| {
+            json!({ "do": action, "package": package, "secret": SECRET, "secure": true, "subject": SUBJECT,
+                    "claims": {}, "cookie": cookie })
+        };
+        let issue = task("issue", &Value::Null);
+        let sign_ins = in_node(&[issue.clone(), issue]);
+        let refreshed = in_node(&[task("refresh", &sign_ins[0]), task("refresh", &sign_ins[1])]);
+        let again = in_node(&[task("refresh", &refreshed[0]["cookie"])]);
+        let [first, second, later] = [&refreshed[0], &refreshed[1], &again[0]].map(|it| &it["token"]);
+        assert_eq!(first["sid"].as_str().map(str::len), Some(36), "{package}: {first}");
+        let (auth_time, iat) = (first["auth_time"].as_f64().unwrap(), first["iat"].as_f64().unwrap());
+        assert!(auth_time <= iat && auth_time + 60.0 > iat, "{package}: {first}");
+        assert_ne!(first["jti"], later["jti"], "{package}: it is another token");
+        assert_eq!((&first["sid"], &first["auth_time"]), (&later["sid"], &later["auth_time"]), "{package}");
+        assert_ne!(first["sid"], second["sid"], "{package}: another sign-in");
+    }
+}
+
+#[test]
 fn identities_are_verified_with_the_keys_that_the_lookup_service_publishes() {
     let ((one, one_public), (next, next_public), (strange, _)) = (new_key(), new_key(), new_key());
     let service = Publishing::start(&format!("{one_public},{next_public}"));
