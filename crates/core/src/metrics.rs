@@ -90,6 +90,8 @@ pub enum SignOutResult {
     Failed,
     /// There was no session to end.
     Nothing,
+    /// The application has signed out; what came of it is counted besides.
+    Observed,
 }
 
 /// Why a stream was cut.
@@ -128,6 +130,7 @@ impl Metric {
             Self::SignOut(SignOutResult::Durable) => "sign_out.durable",
             Self::SignOut(SignOutResult::Failed) => "sign_out.failed",
             Self::SignOut(SignOutResult::Nothing) => "sign_out.nothing",
+            Self::SignOut(SignOutResult::Observed) => "sign_out.observed",
             Self::CookiesDropped => "cookies_dropped",
             Self::Reported(reason) => return format!("jwe_gate.reported.{reason}"),
             Self::Callout(result) => return format!("jwe_gate.callout.{}", result.as_str()),

@@ -107,6 +107,8 @@ pub(crate) struct RevocationPolicy {
     pub(crate) on_stale: OnStaleFeed,
     pub(crate) streams: StreamPolicy,
     pub(crate) sign_out: Option<SignOutPolicy>,
+    /// Whether the app's own sign-out ends sessions.
+    pub(crate) observes_sign_out: bool,
 }
 
 /// The path that signs out.
@@ -279,6 +281,7 @@ fn compile_revocation(
         max_age: revocation.max_age,
         on_stale: revocation.on_stale,
         streams: revocation.streams,
+        observes_sign_out: revocation.observe_sign_out,
         sign_out: revocation.sign_out.map(|SignOutConfig { path, location }| SignOutPolicy { path, location }),
     })
 }

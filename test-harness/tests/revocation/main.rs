@@ -37,7 +37,7 @@ fn configuration() -> Value {
         "version": 1,
         "sessions": [{ "profile": "authjs", "cookie": COOKIE }],
         "lookup": { "cluster": "lookup", "timeout_ms": 5_000 },
-        "revocation": { "cluster": "revocations" },
+        "revocation": { "cluster": "revocations", "observe_sign_out": true },
         "routes": [{ "access": "required" }],
     })
 }
@@ -197,6 +197,54 @@ fn a_stream_under_a_module_that_was_swapped_out_is_cut_as_well() {
     drop(others);
     wait_until("the old VMs to end", || vms() <= before);
     health::check(&proxy);
+}
+
+#[test]
+fn the_applications_own_sign_out_ends_the_session_everywhere() {
+    let service = Service::start(&["alice"]);
+    let app = Server::start(|request| {
+        let answer = Answer::new("text/plain", "done");
+        match request.line.split(' ').nth(1).unwrap_or_default() {
+            "/api/auth/signout" | "/another/app" => answer.header("set-cookie", SET_COOKIES[0].replace("fresh", "")),
+            "/api/auth/session" => answer.header("set-cookie", SET_COOKIES[0]).header("set-cookie", SET_COOKIES[2]),
+            _ => answer,
+        }
+    })
+    .unwrap();
+    let proxies = [(); 2].map(|()| envoy(app.address(), service.address()));
+    let phone = cookie("alice", "phone");
+    proxies.iter().for_each(|proxy| {
+        wait_until("the feed to be read", || in_a_row(proxy, &phone) == [200]);
+    });
+    let ask = |path: &str, cookie: &str| {
+        let request = get(path, &[("cookie", cookie), ("connection", "close")]);
+        http::send(proxies[0].address("gate"), request).unwrap()
+    };
+    // A refresh, and another application's reply, end nothing.
+    for path in ["/api/auth/session", "/another/app"] {
+        assert_eq!(ask(path, &phone).status, 200);
+    }
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(proxies.each_ref().map(|proxy| in_a_row(proxy, &phone)), [[200], [200]]);
+    let begun = Instant::now();
+    let reply = ask("/api/auth/signout", &phone);
+    assert_eq!((reply.status, reply.header("set-cookie")), (200, Some(&*SET_COOKIES[0].replace("fresh", ""))));
+    for proxy in &proxies {
+        wait_until("the session to be refused", || in_a_row(proxy, &phone) == [401]);
+    }
+    println!("the application's own sign-out: refused by two proxies after {:?}", begun.elapsed());
+    assert_eq!(status(&proxies[1], &cookie("alice", "laptop")), 200);
+
+    // While the service is away it is asked for again.
+    let laptop = cookie("alice", "laptop");
+    let mut service = service;
+    service.kill();
+    assert_eq!(ask("/api/auth/signout", &laptop).status, 200);
+    service.restart();
+    for proxy in &proxies {
+        wait_until("the session to be refused", || in_a_row(proxy, &laptop) == [401]);
+        health::check(proxy);
+    }
 }
 
 #[test]

@@ -28,9 +28,14 @@ impl Service {
         service
     }
 
+    /// Kills it.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// Kills it, and starts it again on the same database and port.
     pub(crate) fn restart(&mut self) {
-        self.process.kill();
+        self.kill();
         self.process = launch(&self.scratch, &self.port, &[]);
         self.wait();
     }

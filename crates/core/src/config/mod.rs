@@ -166,6 +166,8 @@ pub struct RevocationConfig {
     pub streams: StreamPolicy,
     /// A path on which the gate itself signs users out.
     pub sign_out: Option<SignOutConfig>,
+    /// Whether a session ends when the application takes all its cookies away.
+    pub observe_sign_out: bool,
 }
 
 /// A path on which the gate itself signs users out.

@@ -85,6 +85,8 @@ pub(super) struct RawRevocation {
     pub(super) on_stale_feed: Option<OnStaleFeed>,
     pub(super) stream_policy: Option<StreamPolicy>,
     pub(super) sign_out: Option<RawSignOut>,
+    #[serde(default)]
+    pub(super) observe_sign_out: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -40,6 +40,7 @@ pub(super) fn checked(
         on_stale: raw.on_stale_feed.unwrap_or_default(),
         streams: raw.stream_policy.unwrap_or(StreamPolicy::Cut),
         sign_out: raw.sign_out.map(sign_out).transpose()?,
+        observe_sign_out: raw.observe_sign_out,
     }))
 }
 

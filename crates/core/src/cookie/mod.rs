@@ -19,7 +19,7 @@ pub use error::CredentialError;
 pub use keep::{Kept, keep};
 pub use name::Name;
 pub use scan::{Credential, Scan, scan};
-pub use set::{cleared, sets_session};
+pub use set::{cleared, session_cookies, sets_session, takes_session_away};
 
 /// What is read of a request before it is called too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

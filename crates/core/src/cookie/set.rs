@@ -16,6 +16,31 @@ pub fn sets_session(line: &[u8], names: &[Name]) -> bool {
     !is_empty && mentions(pair, names)
 }
 
+/// The names of the cookies in these lines that some parser could take for a session.
+#[must_use]
+pub fn session_cookies(lines: &[&[u8]], names: &[Name]) -> Vec<Vec<u8>> {
+    let sessions = pairs(lines).filter(|pair| mentions(pair.bytes, names));
+    sessions.map(|pair| pair.name.unwrap_or(pair.bytes).to_vec()).collect()
+}
+
+/// Whether a reply ends the session whose cookies were `shown`: it takes every one of them away, and gives no new one. A
+/// refresh of a session also takes cookies away, chunks that it needs no more.
+#[must_use]
+pub fn takes_session_away(shown: &[Vec<u8>], set: &[Vec<u8>], names: &[Name]) -> bool {
+    let taken: BTreeSet<&[u8]> = set.iter().filter_map(|line| taken_name(line)).collect();
+    let sets_one = set.iter().any(|line| sets_session(line, names));
+    !shown.is_empty() && !sets_one && shown.iter().all(|name| taken.contains(name.as_slice()))
+}
+
+/// The cookie that a line takes away.
+fn taken_name(line: &[u8]) -> Option<&[u8]> {
+    let pair = line.split(|byte| *byte == b';').next()?;
+    let at = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = pair.split_at_checked(at)?;
+    let is_empty = value.iter().skip(1).all(|byte| byte.is_ascii_whitespace() || *byte == b'"');
+    is_empty.then(|| name.trim_ascii())
+}
+
 /// The `Set-Cookie` lines that take away whatever some parser could take for a session: the configured cookies in every
 /// spelling, and all that the request shows, which the browser holds for sure.
 #[must_use]
@@ -66,6 +91,31 @@ mod tests {
                 format!("authjs.session-token.0{end}"),
             ]
         );
+    }
+
+    #[test]
+    fn a_sign_out_is_told_from_a_refresh() {
+        let names = [Name::new("authjs.session-token").unwrap()];
+        let end = "=; Max-Age=0";
+        let chunks = "theme=dark; authjs.session-token.0=a; authjs.session-token.1=b";
+        let case = |shown: &str, set: &[&str]| {
+            let set: Vec<_> = set.iter().map(|line| line.as_bytes().to_vec()).collect();
+            takes_session_away(&session_cookies(&[shown.as_bytes()], &names), &set, &names)
+        };
+        let taken = |name: &str| format!("{name}{end}");
+        assert!(case("authjs.session-token=a", &[&taken("authjs.session-token"), "theme=; Max-Age=0"]));
+        assert!(case(chunks, &[&taken("authjs.session-token.0"), &taken("authjs.session-token.1")]));
+        // A shorter session needs fewer chunks.
+        assert!(!case(
+            chunks,
+            &["authjs.session-token=fresh", &taken("authjs.session-token.0"), &taken("authjs.session-token.1")]
+        ));
+        assert!(!case(chunks, &["authjs.session-token.0=fresh", &taken("authjs.session-token.1")]));
+        assert!(!case(chunks, &[&taken("authjs.session-token.1")]));
+        assert!(!case(chunks, &[&taken("authjs.session-token")]));
+        assert!(!case("authjs.session-token=a", &["authjs.csrf-token=; Max-Age=0"]));
+        assert!(!case("authjs.session-token=a", &[]));
+        assert!(!case("theme=dark", &[&taken("authjs.session-token")]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::authenticate::{Found, Progress, Source};
 use super::event::{ContextId, Edits, Effect, HeaderEdit, LogLevel, RequestHeaders};
 use super::read::Request;
 use super::reply::Reply;
+use super::streams::Stream;
 use super::{BYPASS_MARKER, Effects, Gate, STATUS_HEADER};
 use crate::config::Access;
 use crate::cookie;
@@ -30,6 +31,8 @@ pub(super) struct Pass {
     pub(super) otherwise: Otherwise,
     /// Whether the app would turn the token into a fresh one: such a request does not go on while nobody knows.
     pub(super) issuer_path: bool,
+    /// The names of its session cookies, where it is to be seen whether the app takes them away.
+    pub(super) cookies: Vec<Vec<u8>>,
     /// Whether another site uses the user's cookie for something that may have effects.
     pub(super) cross_site: bool,
     /// Where the verdict came from.
@@ -56,6 +59,7 @@ impl Pass {
             accepted: Edits::default(),
             otherwise: Otherwise::default(),
             issuer_path: false,
+            cookies: Vec::new(),
             cross_site: false,
             layer: Layer::None,
             parked: None,
@@ -94,6 +98,7 @@ impl Gate {
         let Found { progress, edits, source } = self.authenticate(now, &request, shared);
         let lends = treatment.access != Access::Open && !treatment.allow_cross_site && source == Source::Cookie;
         let pass = Pass {
+            cookies: self.watched_cookies(&request, &edits),
             accepted: self.spelt_out(edits, &request),
             issuer_path: request.issuer_path,
             cross_site: lends && request.is_cross_site(&policy.allowed_origins),
@@ -170,7 +175,8 @@ impl Gate {
     /// Names the session to the app.
     pub(super) fn admit(&mut self, pass: Pass, known: &Known, reason: &'static str, effects: &mut Effects) {
         if let Some(following) = &mut self.following {
-            following.streams.opened(pass.context, known.session.clone(), pass.issuer_path);
+            let (session, issuer_path, cookies) = (known.session.clone(), pass.issuer_path, pass.cookies.clone());
+            following.streams.opened(pass.context, Stream { session, issuer_path, cookies });
         }
         self.counters.count(Metric::Decision(reason));
         let annotations = self.annotations(&pass, reason, "allow", Some(known));

@@ -92,6 +92,10 @@ impl Gate {
         let Some(following) = &mut self.following else { return };
         let Some(stream) = following.streams.get(context) else { return };
         if !following.follower.revocations().end(&stream.session) {
+            if stream.issuer_path {
+                let (session, shown) = (stream.session.clone(), stream.cookies.clone());
+                self.observe((session, &shown), headers, effects);
+            }
             return;
         }
         if !stream.issuer_path {

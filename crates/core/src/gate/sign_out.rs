@@ -2,15 +2,21 @@
 //!
 //! The reply waits until the service has written the revocation; what it has not written is not said to be done. The request
 //! has to be a `POST` from the application's own pages: another site could sign users out otherwise.
+//!
+//! The application's own sign-out can be observed: a reply on an issuer path that takes the whole session away and gives no
+//! new one. It is not held back; what the service has not written is asked for again.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use jwe_gate_contract::{Message, REVOCATIONS_PATH, Receipt, RevocationRequest, Shown, Target, VERSION};
 
 use super::authenticate::Progress;
 use super::decide::Pass;
-use super::event::{Annotations, Callout, CalloutId, ContextId, Effect, RequestHeaders};
+use super::event::{
+    Annotations, Callout, CalloutId, ContextId, Edits, Effect, HeaderEdit, ReplyHeaders, RequestHeaders,
+};
 use super::question::GRACE;
 use super::read::Request;
 use super::reply::Reply;
@@ -39,8 +45,17 @@ struct SignOut {
     session: Rc<Session>,
     reply: Reply,
     id: String,
-    overdue: UnixMillis,
+    /// When it is to be asked for; once it is, when it is given up.
+    due: UnixMillis,
+    /// How often it is asked for again if it fails.
+    tries: u8,
 }
+
+/// How often a sign-out that nobody waits for is asked for again.
+const TRIES: u8 = 60;
+
+/// After a failure it is asked for again this much later.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The most of them in one worker.
 const LIMIT: usize = 1024;
@@ -60,7 +75,12 @@ impl SignOuts {
 
     /// Those of which nothing has been heard for too long.
     fn take_overdue(&mut self, now: UnixMillis) -> Vec<SignOut> {
-        self.asked.extract_if(.., |_, sign_out| sign_out.overdue <= now).map(|(_, sign_out)| sign_out).collect()
+        self.asked.extract_if(.., |_, sign_out| sign_out.due <= now).map(|(_, sign_out)| sign_out).collect()
+    }
+
+    /// Those that are to be asked for now.
+    fn take_due(&mut self, now: UnixMillis) -> Vec<SignOut> {
+        self.queued.extract_if(.., |sign_out| sign_out.due <= now).collect()
     }
 
     /// Callouts of lookups count up from zero, those of the feed down from the end, and these up from the middle.
@@ -130,7 +150,37 @@ impl Gate {
         }
         effects.extend([Effect::Park { context: pass.context }, Effect::Enqueue]);
         let id = self.nonces.text();
-        self.sign_outs.queued.push(SignOut { pass: Some(pass), session, reply, id, overdue: UnixMillis(0) });
+        self.sign_outs.queued.push(SignOut { pass: Some(pass), session, reply, id, due: UnixMillis(0), tries: 0 });
+    }
+
+    /// The names of the cookies that the app gets of a session, where it is to be seen whether it takes them away.
+    pub(super) fn watched_cookies(&self, request: &Request<'_>, edits: &Edits) -> Vec<Vec<u8>> {
+        let observes = self.policy.revocation.as_ref().is_some_and(|revocation| revocation.observes_sign_out);
+        match &edits.cookie {
+            _ if !observes || !request.issuer_path => Vec::new(),
+            HeaderEdit::Keep => cookie::session_cookies(&request.cookies, &self.policy.names),
+            HeaderEdit::Replace(line) => cookie::session_cookies(&[line], &self.policy.names),
+            HeaderEdit::Remove => Vec::new(),
+        }
+    }
+
+    /// Looks whether a reply of the app ends its request's session, and has it ended everywhere.
+    pub(super) fn observe(
+        &mut self,
+        (session, shown): (Rc<Session>, &[Vec<u8>]),
+        headers: &dyn ReplyHeaders,
+        effects: &mut Effects,
+    ) {
+        if shown.is_empty() || !cookie::takes_session_away(shown, &headers.set_cookies(), &self.policy.names) {
+            return;
+        }
+        if self.sign_outs.queued.len() + self.sign_outs.asked.len() >= LIMIT {
+            return self.counters.count(Metric::SignOut(SignOutResult::Failed));
+        }
+        self.counters.count(Metric::SignOut(SignOutResult::Observed));
+        effects.push(Effect::Enqueue);
+        let (id, reply) = (self.nonces.text(), Reply::signed_out(None, Vec::new()));
+        self.sign_outs.queued.push(SignOut { pass: None, session, reply, id, due: UnixMillis(0), tries: TRIES });
     }
 
     /// Asks the service to end what has been queued. Only called where the host lets the root context make callouts.
@@ -140,12 +190,12 @@ impl Gate {
         }
         let policy = self.policy.clone();
         let Some(lookup) = &policy.lookup else { return };
-        for sign_out in std::mem::take(&mut self.sign_outs.queued) {
+        for sign_out in self.sign_outs.take_due(now) {
             let callout = self.sign_outs.next_callout();
             // Strings and numbers alone: this cannot fail, and an empty body would be refused by the service.
             let body = serde_json::to_vec(&request_for(&sign_out, lookup)).unwrap_or_default();
-            let overdue = now.after(lookup.timeout + GRACE);
-            self.sign_outs.asked.insert(callout, SignOut { overdue, ..sign_out });
+            let due = now.after(lookup.timeout + GRACE);
+            self.sign_outs.asked.insert(callout, SignOut { due, ..sign_out });
             effects.push(Effect::Dispatch(Callout {
                 callout,
                 cluster: lookup.cluster.clone(),
@@ -173,6 +223,11 @@ impl Gate {
     }
 
     fn ended(&mut self, sign_out: SignOut, is_durable: bool, effects: &mut Effects) {
+        if !is_durable && sign_out.tries > 0 {
+            // The id is the same, so it is written once.
+            let (due, tries) = (self.now.after(RETRY), sign_out.tries - 1);
+            return self.sign_outs.queued.push(SignOut { due, tries, ..sign_out });
+        }
         let result = if is_durable { SignOutResult::Durable } else { SignOutResult::Failed };
         self.counters.count(Metric::SignOut(result));
         match sign_out.pass {

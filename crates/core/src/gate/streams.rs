@@ -26,6 +26,8 @@ pub(super) struct Stream {
     /// Whether the app issues tokens there. Such a request is not cut: it may be the one that ends the session, and its
     /// user should see the reply.
     pub(super) issuer_path: bool,
+    /// The names of its cookies, where it is to be seen whether the app takes them away.
+    pub(super) cookies: Vec<Vec<u8>>,
 }
 
 impl Streams {
@@ -39,9 +41,9 @@ impl Streams {
     }
 
     /// Notes that a request goes on.
-    pub(super) fn opened(&mut self, context: ContextId, session: Rc<Session>, issuer_path: bool) {
-        self.first_expiry = self.first_expiry.min(session.expires_at());
-        self.open.insert(context, Stream { session, issuer_path });
+    pub(super) fn opened(&mut self, context: ContextId, stream: Stream) {
+        self.first_expiry = self.first_expiry.min(stream.session.expires_at());
+        self.open.insert(context, stream);
     }
 
     /// Forgets a request that is over.
