@@ -1,6 +1,6 @@
 # Each target is a script of the same name in scripts/, which installs what it needs and says how long its parts took.
 .DEFAULT_GOAL := help
-.PHONY: help setup build artifact artifact-twice demo test test-envoy-matrix test-nginx verify ci bench burst faults memory soak swap-test clean
+.PHONY: help setup build artifact artifact-twice demo test test-envoy-matrix test-nginx verify ci bench burst faults memory soak swap-test reference clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -52,6 +52,9 @@ swap-test: ## 20 swaps of the filter under 1,000 requests a second
 
 soak: ## five minutes of traffic while parts fail at random; or SECONDS=
 	@scripts/soak $(SECONDS) $(SEED)
+
+reference: ## renew docs/REFERENCE.md and docs/filter.schema.json from the types that read a configuration
+	@scripts/reference
 
 clean: ## remove what was built and installed in this folder
 	rm -rf .build dist

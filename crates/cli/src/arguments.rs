@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Revoke(RevokeArguments),
     /// Swap back to what was deployed before.
     Rollback(RollbackArguments),
+    /// Print the JSON Schema of the filter's configuration.
+    Schema(SchemaArguments),
     /// Say which version a built filter is, of which commit, by which tools, and its checksum.
     Version(VersionArguments),
     /// Load users into the caches before an event, and ask each proxy for pages in their names. Prints how many, never who.
@@ -185,6 +187,13 @@ pub(crate) struct MintArguments {
     /// Print a Cookie header instead of the bare token, in chunks where the package would cut it.
     #[arg(long)]
     pub(crate) chunk: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArguments {
+    /// Print it as tables in Markdown instead.
+    #[arg(long)]
+    pub(crate) reference: bool,
 }
 
 #[derive(Debug, Args)]

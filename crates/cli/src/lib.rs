@@ -1,4 +1,4 @@
-//! `jwe-gate`: looks into session tokens, mints them, checks configurations, swaps the filter of running Envoys,
+//! `jwe-gate`: looks into session tokens, mints them, checks and describes configurations, swaps the filter of running Envoys,
 //! ends sessions, and warms caches.
 //!
 //! Exit status: 0 for a good answer, 1 for a bad one, 2 when the question could not be asked, 3 when a swap left Envoys
@@ -15,6 +15,7 @@ mod identity_key;
 mod inspect;
 mod mint;
 mod revoke;
+mod schema;
 mod version;
 mod warm;
 
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         Command::Mint(arguments) => mint::run(&arguments),
         Command::Revoke(arguments) => revoke::run(&arguments),
         Command::Rollback(arguments) => deploy::rollback(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
         Command::Warm(arguments) => warm::run(&arguments),
     };

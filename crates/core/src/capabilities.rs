@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 /// A proxy, as the configuration names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Host {
     /// Envoy, and what is built on it.

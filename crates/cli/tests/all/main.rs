@@ -9,5 +9,6 @@ mod identity_key;
 mod inspect;
 mod mint;
 mod revoke;
+mod schema;
 mod version;
 mod warm;

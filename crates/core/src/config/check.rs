@@ -31,7 +31,7 @@ struct Reader<'a> {
 }
 
 pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<Config> {
-    if raw.version.is_some_and(|version| version != Whole(1)) {
+    if raw.version.is_some_and(|version| version.get() != 1) {
         return Err(ConfigError::new("version", Fault::Version));
     }
     let mut reader = Reader { environment, warnings: Vec::new() };
@@ -56,7 +56,7 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
         sessions,
         lookup,
         revocation,
-        cache: cache(&raw.cache)?,
+        cache: cache(&raw.cache),
         routes,
         allowed_origins: allowed_origins(public_url, raw.allowed_origins)?,
         replies: replies(raw.replies, sign_in.as_ref().map(SignIn::page))?,
@@ -64,9 +64,9 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
         issuer_paths: issuer_paths(raw.issuer_paths)?,
         identity,
         bypass,
-        limits: limits(&raw.limits)?,
-        waiting_limits: waiting_limits(&raw.limits)?,
-        failures: raw.limits.failures.as_ref().map(failures).transpose()?,
+        limits: limits(&raw.limits),
+        waiting_limits: waiting_limits(&raw.limits),
+        failures: raw.limits.failures.as_ref().map(failures),
         access_log: access_log(&raw.access_log),
         audit: raw.audit,
         debug_header: raw.debug_header,
@@ -125,7 +125,7 @@ impl Reader<'_> {
             }
         }
         let rules = Rules {
-            max_session_age: Self::max_session_age(path, raw.max_session_age)?,
+            max_session_age: max_session_age(raw.max_session_age),
             require_exp: raw.require_exp.unwrap_or(true),
             issuer: raw.issuer,
             audience: raw.audience,
@@ -142,18 +142,6 @@ impl Reader<'_> {
             rules,
             bearer: raw.bearer.unwrap_or(true),
         })
-    }
-
-    fn max_session_age(path: &str, raw: Option<MaxAge>) -> Checked<Option<Duration>> {
-        const YEAR: u64 = 365 * 24 * 3600;
-        match raw {
-            None => Ok(Rules::default().max_session_age),
-            Some(MaxAge::Off) => Ok(None),
-            Some(MaxAge::Seconds(seconds)) if (60..=YEAR).contains(&seconds) => Ok(Some(Duration::from_secs(seconds))),
-            Some(MaxAge::Seconds(_)) => {
-                Err(ConfigError::new(format!("{path}.max_session_age"), Fault::OutOfBounds { min: 60, max: YEAR }))
-            }
-        }
     }
 
     fn secrets(&mut self, path: &str, raw: Option<Vec<SecretRef>>) -> Checked<Vec<Secret>> {
@@ -211,15 +199,15 @@ impl Reader<'_> {
         let feed_key = MacKey::derive(&secret, b"jwe-gate feed in shared data");
         let secret = LookupSecret::new(secret.expose())
             .map_err(|_| ConfigError::new("lookup.secret", Fault::ShortSecret { min: 16 }))?;
-        let timeout = size("lookup.timeout_ms", raw.timeout_ms, 10, 60_000, 1_000)?;
         let max_fresh = match raw.max_fresh_seconds {
-            Some(Whole(seconds)) => bounded("lookup.max_fresh_seconds", seconds, 1, 86_400)?,
-            None => number(self.environment, "REDIS_CACHE_TTL", 1, 86_400)?.unwrap_or(600),
+            Some(seconds) => seconds.get(),
+            None => number(self.environment, "REDIS_CACHE_TTL", 1, 86_400)?
+                .unwrap_or_else(|| Whole::get(raw.max_fresh_seconds.unwrap_or_default())),
         };
         Ok(Some(LookupConfig {
             cluster: text("lookup.cluster", raw.cluster, "jwe_gate_lookup")?,
             authority: text("lookup.authority", raw.authority, "jwe-gate-lookup")?,
-            timeout: Duration::from_millis(timeout as u64),
+            timeout: Duration::from_millis(raw.timeout_ms.unwrap_or_default().get()),
             secret,
             realm: text("lookup.realm", raw.realm, "default")?,
             max_fresh: Duration::from_secs(max_fresh),
@@ -258,6 +246,14 @@ impl Reader<'_> {
     }
 }
 
+fn max_session_age(raw: Option<MaxAge>) -> Option<Duration> {
+    match raw {
+        None => Rules::default().max_session_age,
+        Some(MaxAge::Off) => None,
+        Some(MaxAge::Seconds(seconds)) => Some(Duration::from_secs(seconds)),
+    }
+}
+
 fn same_tokens(one: &SessionConfig, other: &SessionConfig) -> bool {
     one.profile == other.profile && one.cookie == other.cookie && one.salt == other.salt
 }
@@ -275,39 +271,35 @@ fn refuse_placeholder(path: &str, secret: &Secret) -> Checked<()> {
     Ok(())
 }
 
-fn cache(raw: &RawCache) -> Checked<CacheConfig> {
-    Ok(CacheConfig {
-        l0_entries: size("cache.l0_entries", raw.l0_entries, 16, 1 << 20, 4096)?,
-        l1_records: size("cache.l1_records", raw.l1_records, 16, 1 << 22, 1 << 16)?,
-        record_bytes: size("cache.record_bytes", raw.record_bytes, 256, 4096, 512)?,
-    })
+fn cache(raw: &RawCache) -> CacheConfig {
+    CacheConfig {
+        l0_entries: raw.l0_entries.unwrap_or_default().size(),
+        l1_records: raw.l1_records.unwrap_or_default().size(),
+        record_bytes: raw.record_bytes.unwrap_or_default().size(),
+    }
 }
 
-fn limits(raw: &RawLimits) -> Checked<Limits> {
-    let default = Limits::default();
-    Ok(Limits {
-        token_bytes: size("limits.token_bytes", raw.token_bytes, 256, 1 << 20, default.token_bytes)?,
-        chunks: size("limits.chunks", raw.chunks, 1, 1000, default.chunks)?,
-        header_bytes: size("limits.cookie_bytes", raw.cookie_bytes, 256, 1 << 20, default.header_bytes)?,
-    })
+fn limits(raw: &RawLimits) -> Limits {
+    Limits {
+        token_bytes: raw.token_bytes.unwrap_or_default().size(),
+        chunks: raw.chunks.unwrap_or_default().size(),
+        header_bytes: raw.cookie_bytes.unwrap_or_default().size(),
+    }
 }
 
-fn failures(raw: &RawFailures) -> Checked<FailureLimit> {
-    let per_client = raw.per_client.map_or(300, |Whole(times)| times);
-    let window = raw.window_seconds.map_or(60, |Whole(seconds)| seconds);
-    let per_client = bounded("limits.failures.per_client", per_client, 1, 1_000_000)?;
-    Ok(FailureLimit {
-        per_client: u32::try_from(per_client).unwrap_or(u32::MAX),
-        window: Duration::from_secs(bounded("limits.failures.window_seconds", window, 1, 3600)?),
-        clients: size("limits.failures.clients", raw.clients, 16, 1 << 16, 4096)?,
-    })
+fn failures(raw: &RawFailures) -> FailureLimit {
+    FailureLimit {
+        per_client: u32::try_from(raw.per_client.unwrap_or_default().get()).unwrap_or(u32::MAX),
+        window: Duration::from_secs(raw.window_seconds.unwrap_or_default().get()),
+        clients: raw.clients.unwrap_or_default().size(),
+    }
 }
 
-fn waiting_limits(raw: &RawLimits) -> Checked<WaitingLimits> {
-    Ok(WaitingLimits {
-        requests: size("limits.waiting_requests", raw.waiting_requests, 1, 100_000, 4096)?,
-        bytes: size("limits.waiting_bytes", raw.waiting_bytes, 1 << 16, 1 << 30, 1 << 24)?,
-    })
+fn waiting_limits(raw: &RawLimits) -> WaitingLimits {
+    WaitingLimits {
+        requests: raw.waiting_requests.unwrap_or_default().size(),
+        bytes: raw.waiting_bytes.unwrap_or_default().size(),
+    }
 }
 
 fn access_log(raw: &RawAccessLog) -> AccessLog {
@@ -369,13 +361,6 @@ pub(super) fn bounded(path: &str, value: u64, min: u64, max: u64) -> Checked<u64
         return Ok(value);
     }
     Err(ConfigError::new(path, Fault::OutOfBounds { min, max }))
-}
-
-pub(super) fn size(path: &str, raw: Option<Whole>, min: usize, max: usize, default: usize) -> Checked<usize> {
-    let Some(Whole(value)) = raw else { return Ok(default) };
-    let out_of_bounds = || ConfigError::new(path, Fault::OutOfBounds { min: min as u64, max: max as u64 });
-    let value = usize::try_from(value).map_err(|_| out_of_bounds())?;
-    (min..=max).contains(&value).then_some(value).ok_or_else(out_of_bounds)
 }
 
 /// In order, so that the order in the configuration means nothing.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::check::{bounded, header_name};
+use super::check::header_name;
 use super::error::{ConfigError, Fault};
 use super::scalar::{RawClaimPath, SecretRef, Whole};
 use super::{Checked, IdentityConfig};
@@ -17,50 +17,59 @@ use crate::secret::Secret;
 
 /// What the app is told of the user.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawIdentity {
-    /// Headers, and where their values come from; instead of `x-user-id`, `x-user-email` and `x-user-name`.
+    /// Headers, and where their values come from; instead of `x-user-id`, `x-user-email` and `x-user-name`. Their names
+    /// are written in lower case; those of the presets count as well.
+    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1, "maxProperties" = 32)))]
     headers: Option<BTreeMap<String, RawSource>>,
     /// Applications whose headers are set as well.
     #[serde(default)]
     presets: Vec<Preset>,
     /// What presets take for the name of the account.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "sub")))]
     #[serde(default)]
     account: Account,
-    /// Whether the session's cookies are kept from the app. Issuer paths still get them.
+    /// Whether the session's cookies are kept from the application. `issuer_paths` still get them.
     #[serde(default)]
     remove_cookie: bool,
-    /// Whether the session's Bearer value is kept from the app. Issuer paths still get it.
+    /// Whether the session's Bearer value is kept from the application. `issuer_paths` still get it.
     #[serde(default)]
     remove_authorization: bool,
-    /// A signed form of the identity.
+    /// A signed form of the identity, for applications that want proof.
     pub(super) jwt: Option<RawJwt>,
 }
 
 /// A signed form of the identity, for apps that want proof.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawJwt {
     /// The header that carries it.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), extend("default" = "x-identity-jwt")))]
     header: Option<String>,
     /// The private key, as `jwe-gate identity-key` prints it.
     key: SecretRef,
     /// `iss`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     issuer: String,
     /// `aud`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     audience: String,
-    /// How long it is good for.
-    lifetime_seconds: Option<Whole>,
-    /// Further claims, and where their values come from.
+    /// From `iat` to `exp`, in seconds.
+    lifetime_seconds: Option<Whole<10, 3600, 300>>,
+    /// Further claims, and where their values come from, as in `identity.headers`.
     #[serde(default)]
     claims: BTreeMap<String, RawSource>,
 }
 
 /// What names an account.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Account {
-    /// `sub`.
+    /// The user id.
     #[default]
     Sub,
     /// The email address, if it is verified. A user without one has no account.
@@ -69,6 +78,7 @@ pub(super) enum Account {
 
 /// Where the value of a header comes from: `"sub"`, `"verified_email"`, `{"claim": …}` or `{"field": …}`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RawSource {
     /// The user id.
@@ -139,8 +149,7 @@ pub(super) fn jwt(
         }
     }
     let header = header_name("identity.jwt.header", raw.header.as_deref().unwrap_or("x-identity-jwt"))?;
-    let lifetime = raw.lifetime_seconds.map_or(300, |Whole(seconds)| seconds);
-    let lifetime = Duration::from_secs(bounded("identity.jwt.lifetime_seconds", lifetime, 10, 3600)?);
+    let lifetime = Duration::from_secs(raw.lifetime_seconds.unwrap_or_default().get());
     let claims = raw.claims.into_iter().map(|(name, raw)| {
         let path = format!("identity.jwt.claims.{name}");
         if OWN.contains(&name.as_str()) {

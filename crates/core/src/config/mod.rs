@@ -16,6 +16,8 @@ mod replies;
 mod revocation;
 mod routes;
 mod scalar;
+#[cfg(feature = "schema")]
+mod schema;
 mod sign_in;
 mod structure;
 
@@ -24,6 +26,8 @@ use std::time::Duration;
 
 pub use environment::Environment;
 pub use error::{ConfigError, Fault};
+#[cfg(feature = "schema")]
+pub use schema::schema;
 
 use crate::capabilities::Host;
 use crate::claims::{self, Condition};
@@ -181,9 +185,10 @@ pub struct SignOutConfig {
 
 /// What becomes of sessions while nobody knows which have been ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnStaleFeed {
-    /// They are refused.
+    /// 503 where a session is required, and otherwise as while a verdict cannot be had.
     #[default]
     Deny,
     /// They pass, unless they are known to have been ended.
@@ -192,6 +197,7 @@ pub enum OnStaleFeed {
 
 /// What becomes of a stream whose token expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StreamPolicy {
     /// It is cut.
@@ -203,6 +209,7 @@ pub enum StreamPolicy {
 
 /// What passes while lookups fail, besides records that are fresh or stale. A denial stays a denial in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnLookupError {
     /// Known users up to the hard limit of their record, and every good token of users of whom nothing is known.
@@ -236,11 +243,12 @@ pub struct WaitingLimits {
 
 /// Who may pass. From the mildest to the strictest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
-    /// Everybody; no token is looked at, no identity is given.
+    /// Everybody; no token is looked at, no identity is given, and no session cookie goes on.
     Open,
-    /// Everybody; who has a session is named.
+    /// Everybody; who has a session is named to the application.
     Optional,
     /// Only who has a session.
     Required,
@@ -288,6 +296,7 @@ pub struct AccessLog {
 
 /// How access logs name the user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectLog {
     /// By a keyed hash: one user's requests belong together, and nobody can tell whose they are.

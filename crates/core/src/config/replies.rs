@@ -9,6 +9,7 @@ use crate::template::Template;
 
 /// Bodies instead of the gate's own.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawReplies {
     /// For 400.
@@ -25,11 +26,13 @@ pub(super) struct RawReplies {
 
 /// A body.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawReply {
-    /// Its `Content-Type`.
+    /// Its `Content-Type`, in printable ASCII.
+    #[cfg_attr(feature = "schema", schemars(pattern("^[ -~]+$")))]
     content_type: String,
-    /// Its text, in which `{{status}}`, `{{error}}` and `{{sign_in}}` are filled in.
+    /// Its text, in which `{{status}}`, `{{error}}` and `{{sign_in}}` are filled in; at most 16384 bytes.
     body: String,
 }
 

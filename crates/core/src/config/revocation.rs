@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::Checked;
-use super::check::{bounded, size, text};
+use super::check::{bounded, text};
 use super::error::{ConfigError, Fault};
 use super::raw::{RawRevocation, RawSignOut};
+use super::scalar::Whole;
 use super::{LookupConfig, OnStaleFeed, RevocationConfig, SessionConfig, SignOutConfig, StreamPolicy};
 
 /// Revocations are followed where users are looked up, and must be remembered for as long as sessions last.
@@ -16,10 +17,10 @@ pub(super) fn checked(
     warnings: &mut Vec<String>,
 ) -> Checked<Option<RevocationConfig>> {
     let Some(raw) = raw else { return Ok(None) };
-    let poll = Duration::from_millis(size("revocation.poll_ms", raw.poll_ms, 100, 10_000, 500)? as u64);
+    let poll = Duration::from_millis(raw.poll_ms.unwrap_or_default().get());
     // Three polls, lest one that is lost make the feed stale.
     let least = (3 * poll).as_secs() + 1;
-    let max_age = raw.max_feed_age_seconds.map_or(30.max(least), |whole| whole.0);
+    let max_age = raw.max_feed_age_seconds.map_or_else(|| 30.max(least), Whole::get);
     let max_age = bounded("revocation.max_feed_age_seconds", max_age, least, 86_400)?;
     let Some(lookup) = lookup else { return Err(ConfigError::new("revocation", Fault::NeedsLookup)) };
     if let Some(index) = sessions.iter().position(|session| session.rules.max_session_age.is_none()) {

@@ -13,60 +13,72 @@ use crate::route::{HostPattern, Pattern, PatternError, Rule, Rules, Treatment, U
 
 /// One rule. What it leaves out it does not look at.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRoute {
-    /// What logs and `jwe-gate check` call the rule.
+    /// What logs and `jwe-gate check` call the rule: letters, digits, `-`, `_` and `.`. Its number, from 0, if not given.
+    #[cfg_attr(feature = "schema", schemars(length(max = 64), pattern("^[A-Za-z0-9_.-]+$")))]
     name: Option<String>,
-    /// Hosts without ports; `*.example.com` stands for every host below `example.com`.
+    /// Hosts without ports, any of which will do; `*.example.com` stands for every host below `example.com`. Any host if
+    /// not given.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     hosts: Option<Vec<String>>,
-    /// Methods, such as `GET`.
+    /// Methods in upper case, any of which will do. Any method if not given.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), inner(pattern("^[A-Z-]+$"))))]
     methods: Option<Vec<String>>,
-    /// Paths, any of which will do.
+    /// Paths, any of which will do: `{"prefix": "/admin"}`. Any path if not given.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     paths: Option<Vec<RawPath>>,
     /// Who may pass.
     access: Access,
-    /// The names of the sessions that are accepted; without it all of them.
+    /// The names of the sessions that are accepted; another one is worth as much as none. All of them if not given.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     sessions: Option<Vec<String>>,
-    /// What the session or its user must be, all of it.
+    /// What the session or its user must be, all of it; else 403. Only with the access `required`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     conditions: Option<Vec<RawCondition>>,
-    /// What becomes of a request without an accepted session.
+    /// What becomes of a request without an accepted session. Only with the access `required`.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "reply")))]
     on_unauthenticated: Option<Unauthenticated>,
-    /// Whether pages of other sites may use the user's cookies for unsafe methods and for `WebSocket`s.
+    /// Whether pages of other sites may use a user's cookie for unsafe methods and for `WebSocket`s.
     #[serde(default)]
     allow_cross_site: bool,
     /// Whether CORS preflights pass without a session.
     #[serde(default)]
     allow_preflight: bool,
-    /// Whether what should be refused is let through, and counted.
+    /// Whether what should be refused is let through, and counted: for trying a rule out.
     #[serde(default)]
     report: bool,
 }
 
 /// A pattern for paths.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RawPath {
     /// This path.
-    Exact(String),
+    Exact(#[cfg_attr(feature = "schema", schemars(pattern("^/")))] String),
     /// This path and everything below it, by whole segments.
-    Prefix(String),
+    Prefix(#[cfg_attr(feature = "schema", schemars(pattern("^/")))] String),
     /// `*` stands for any part of a segment, `**` for any number of segments.
-    Glob(String),
+    Glob(#[cfg_attr(feature = "schema", schemars(pattern("^/")))] String),
 }
 
 /// A condition: one of `claim` and `field`, and one of `equals`, `one_of` and `contains`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCondition {
-    /// A claim of the token.
+    /// A claim of the token; this or `field`.
     claim: Option<RawClaimPath>,
-    /// A field of the user, one of `lookup.fields`.
+    /// A field of the user, one of `lookup.fields`; this or `claim`.
     field: Option<RawClaimPath>,
-    /// This value.
+    /// This value; one of `equals`, `one_of` and `contains`. Types count: `"1"` is not `1`.
     equals: Option<Value>,
     /// One of these values.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     one_of: Option<Vec<Value>>,
-    /// A list with this value in it.
+    /// A list with this value in it. A text is no list.
     contains: Option<Value>,
 }
 

@@ -4,12 +4,33 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::error::Fault;
 use crate::claims::ClaimPath;
 use crate::secret::Secret;
 
-/// A whole number. Proxies that hold JSON as doubles may write `1000000` as `1e6`.
+/// A whole number within bounds, and the one that is meant where none is given. Proxies that hold JSON as doubles may
+/// write `1000000` as `1e6`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Whole(pub(super) u64);
+pub(super) struct Whole<const MIN: u64, const MAX: u64, const DEFAULT: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Whole<MIN, MAX, DEFAULT> {
+    /// The number.
+    pub(super) fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The number as the size of something.
+    pub(super) fn size(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Default for Whole<MIN, MAX, DEFAULT> {
+    fn default() -> Self {
+        const { assert!(MIN <= DEFAULT && DEFAULT <= MAX) };
+        Self(DEFAULT)
+    }
+}
 
 /// A secret: a reference to a variable, or the secret itself.
 #[derive(Debug)]
@@ -25,8 +46,15 @@ pub(super) enum SecretRef {
 pub(super) enum MaxAge {
     /// `"off"`.
     Off,
-    /// In seconds.
+    /// In seconds, from [`MaxAge::MIN`] to [`MaxAge::MAX`].
     Seconds(u64),
+}
+
+impl MaxAge {
+    /// A minute.
+    pub(super) const MIN: u64 = 60;
+    /// A year.
+    pub(super) const MAX: u64 = 365 * 24 * 3600;
 }
 
 /// Where a claim or a field stands: names joined by dots, or a list of names, since names may hold dots themselves.
@@ -62,27 +90,32 @@ impl<'de> Visitor<'de> for ClaimPathVisitor {
     }
 }
 
-impl<'de> Deserialize<'de> for Whole {
+impl<'de, const MIN: u64, const MAX: u64, const DEFAULT: u64> Deserialize<'de> for Whole<MIN, MAX, DEFAULT> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WholeVisitor)
+        bounded(deserializer.deserialize_any(WholeVisitor)?, MIN, MAX).map(Self)
     }
+}
+
+fn bounded<E: Error>(value: u64, min: u64, max: u64) -> Result<u64, E> {
+    let fault = || E::custom(Fault::OutOfBounds { min, max });
+    (min..=max).contains(&value).then_some(value).ok_or_else(fault)
 }
 
 struct WholeVisitor;
 
 impl Visitor<'_> for WholeVisitor {
-    type Value = Whole;
+    type Value = u64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a whole number that is not negative")
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Whole, E> {
-        Ok(Whole(value))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<u64, E> {
+        Ok(value)
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Whole, E> {
-        whole(value).map(Whole).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(value), &self))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<u64, E> {
+        whole(value).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(value), &self))
     }
 }
 
@@ -109,12 +142,12 @@ impl Visitor<'_> for MaxAgeVisitor {
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<MaxAge, E> {
-        Ok(MaxAge::Seconds(value))
+        bounded(value, MaxAge::MIN, MaxAge::MAX).map(MaxAge::Seconds)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<MaxAge, E> {
         let seconds = whole(value).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(value), &self))?;
-        Ok(MaxAge::Seconds(seconds))
+        self.visit_u64(seconds)
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<MaxAge, E> {

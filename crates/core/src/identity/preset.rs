@@ -9,6 +9,7 @@ use crate::claims::ClaimPath;
 
 /// An application, or a proxy whose place the gate takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// Grafana's `auth.proxy`: `X-WEBAUTH-USER`, `-EMAIL`, `-NAME`, `-ROLE` and `-GROUPS`.

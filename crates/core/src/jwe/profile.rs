@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which package writes the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Profile {
     /// Auth.js v5 (`@auth/core` 0.23 and later): A256CBC-HS512 with `kid`, A256GCM also accepted.
     #[serde(rename = "authjs")]

@@ -44,11 +44,12 @@ pub struct Treatment {
 
 /// What becomes of a request that needs a session and has none. From the mildest to the strictest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Unauthenticated {
-    /// It goes on to the app, without an identity and out of reach of caches.
+    /// It goes on to the application, without an identity and without any session, out of reach of caches.
     Forward,
-    /// A browser that navigates is sent to the sign-in page, all others get the reply.
+    /// A browser that navigates is sent to the sign-in page, all others get 401.
     Redirect,
     /// It is answered with 401.
     #[default]
