@@ -13,7 +13,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
-use jwe_gate_contract::{LOOKUP_PATH, LookupSecret, MAX_BODY_BYTES};
+use jwe_gate_contract::{LOOKUP_PATH, LookupSecret, MAX_BODY_BYTES, REVOCATIONS_PATH};
 use tower_http::timeout::TimeoutLayer;
 
 pub use keys::KeySet;
@@ -62,7 +62,7 @@ impl Readiness {
 pub fn router(service: Service) -> Router {
     Router::new()
         .route(LOOKUP_PATH, post(lookup::lookup))
-        .route(revocations::PATH, get(revocations::feed).post(revocations::revoke))
+        .route(REVOCATIONS_PATH, get(revocations::feed).post(revocations::revoke))
         .route(revocations::SESSIONS_PATH, delete(revocations::end_sessions))
         .route(keys::PATH, get(keys::keys))
         .route("/livez", get(pages::live))

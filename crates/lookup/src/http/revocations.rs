@@ -12,7 +12,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jwe_gate_contract::revocation::MAX_NAME_BYTES;
-use jwe_gate_contract::{FeedQuestion, MAC_HEADER, Message, REVOCATIONS_PATH, RevocationRequest, Target, VERSION};
+use jwe_gate_contract::{FeedQuestion, MAC_HEADER, Message, RevocationRequest, Target, VERSION};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -274,6 +274,3 @@ const MIN_SECRET_BYTES: usize = 32;
 
 /// Where administrators end all sessions of a subject.
 pub(super) const SESSIONS_PATH: &str = "/v1/subjects/{sub}/sessions";
-
-/// Where revocations are written and followed.
-pub(super) const PATH: &str = REVOCATIONS_PATH;
