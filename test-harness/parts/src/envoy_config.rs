@@ -202,6 +202,13 @@ impl Listener {
         self
     }
 
+    /// Adds a filter of another kind, as it stands in Envoy's configuration.
+    #[must_use]
+    pub fn other_filter(mut self, filter: Value) -> Self {
+        self.filters.push(filter);
+        self
+    }
+
     /// Adds a filter that Envoy reads from the file `name`.json in `folder`, now and whenever a file is moved there.
     /// [`Filter::into_discovery`] makes its text.
     #[must_use]

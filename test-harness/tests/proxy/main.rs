@@ -22,6 +22,7 @@ mod hot_swap;
 mod lookup_cluster;
 mod nginx;
 mod paths;
+mod recipes;
 mod refusals;
 mod remint;
 mod schemas_chain;
