@@ -7,6 +7,7 @@ use std::rc::Rc;
 use jwe_gate_core::capabilities::Capabilities;
 use jwe_gate_core::gate::{CalloutId, Effects, Event, Gate};
 use jwe_gate_core::metrics::{Gauge, Metric};
+use jwe_gate_core::time::UnixMillis;
 
 use crate::host::{self, Shared};
 
@@ -19,6 +20,8 @@ pub(crate) struct Runtime {
     /// The root context, from which callouts are made.
     pub(crate) root: u32,
     pub(crate) capabilities: Capabilities,
+    /// The time of the last event that depended on it.
+    now: UnixMillis,
     /// The host's numbers of callouts that have not ended.
     pub(crate) callouts: BTreeMap<u32, InFlight>,
     /// What it shares with other workers, and the queue that wakes it.
@@ -40,6 +43,7 @@ impl Runtime {
             gate,
             root,
             capabilities,
+            now: UnixMillis(0),
             callouts: BTreeMap::new(),
             shared: Shared::new(capabilities.acts_on_others, capabilities.absent_cas),
             counters: BTreeMap::new(),
@@ -49,7 +53,10 @@ impl Runtime {
 
     /// Lets the gate handle an event.
     pub(crate) fn handle(&mut self, event: Event<'_>, effects: &mut Effects) {
-        self.gate.handle(host::now(), event, &self.shared, effects);
+        if event.is_timed() {
+            self.now = host::now();
+        }
+        self.gate.handle(self.now, event, &self.shared, effects);
     }
 
     /// Forgets the callouts of a request that is over: the host forgets them too.

@@ -36,7 +36,7 @@ fn followed() -> Setup {
 }
 
 fn stale(policy: &str) -> Setup {
-    followed().with("/revocation/max_feed_age_seconds", 2).with("/revocation/on_stale_feed", policy)
+    followed().with("/revocation/max_feed_age_seconds", 4).with("/revocation/on_stale_feed", policy)
 }
 
 /// A request of the user's session with this `sid`.
@@ -154,7 +154,7 @@ fn a_stale_feed_denies_and_recovers(world: &mut World) {
     world.lookup.feed.mood(FeedMood::Unreachable);
     world.advance(1_000);
     everywhere(world, &request, |seen| drop(seen.admitted("alice")));
-    world.advance(2_500);
+    world.advance(4_500);
     everywhere(world, &request, |seen| drop(seen.refused(503)));
     assert!(world.count("jwe_gate.decision.stale_feed") >= 10);
     world.lookup.feed.revoke_session("laptop");
@@ -182,7 +182,7 @@ fn a_stale_feed_serves_where_it_may(world: &mut World) {
 fn a_forged_feed_is_no_feed(world: &mut World) {
     begin(world);
     world.lookup.feed.mood(FeedMood::Forger);
-    world.advance(3_500);
+    world.advance(5_500);
     let request = of(world, "alice", "phone");
     everywhere(world, &request, |seen| drop(seen.refused(503)));
     assert!(world.count("jwe_gate.feed.invalid") >= 1);

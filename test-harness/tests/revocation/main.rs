@@ -213,9 +213,9 @@ fn the_applications_own_sign_out_ends_the_session_everywhere() {
     .unwrap();
     let proxies = [(); 2].map(|()| envoy(app.address(), service.address()));
     let phone = cookie("alice", "phone");
-    proxies.iter().for_each(|proxy| {
+    for proxy in &proxies {
         wait_until("the feed to be read", || in_a_row(proxy, &phone) == [200]);
-    });
+    }
     let ask = |path: &str, cookie: &str| {
         let request = get(path, &[("cookie", cookie), ("connection", "close")]);
         http::send(proxies[0].address("gate"), request).unwrap()

@@ -65,6 +65,15 @@ pub enum Event<'a> {
     UnknownAnswer,
 }
 
+impl Event<'_> {
+    /// Whether it matters when it happened. What a request comes to after it went on does not depend on the time, and to ask
+    /// the host for it costs.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        !matches!(self, Self::ResponseHeaders { .. } | Self::RequestGone { .. })
+    }
+}
+
 /// The request at hand.
 pub trait RequestHeaders {
     /// Every header, in order: one crossing of the sandbox for all of them.
