@@ -34,11 +34,14 @@ pub(crate) fn seed() -> [u8; 16] {
 pub(crate) struct CurrentRequest {
     /// Whether the host shows all of them.
     pub(crate) are_complete: bool,
+    /// Whether the host keeps their names in lower case.
+    pub(crate) names_are_lower: bool,
 }
 
 impl RequestHeaders for CurrentRequest {
     fn map(&self) -> HeaderMap {
-        HeaderMap::new(raw::request_headers().unwrap_or_default())
+        let map = HeaderMap::new(raw::request_headers().unwrap_or_default());
+        if self.names_are_lower { map } else { map.with_lower_names() }
     }
 
     /// In Envoy the address that `X-Forwarded-For`, the PROXY protocol and the like lead to, as far as its configuration
@@ -68,7 +71,7 @@ pub(crate) fn remove_trailers(refuses: impl Fn(&[u8]) -> bool) {
     let trailers = HeaderMap::new(raw::request_trailers().unwrap_or_default());
     for (name, _) in trailers.lines().filter(|(name, _)| refuses(name)) {
         let removed =
-            std::str::from_utf8(&name).map(|name| hostcalls::remove_map_value(MapType::HttpRequestTrailers, name));
+            std::str::from_utf8(name).map(|name| hostcalls::remove_map_value(MapType::HttpRequestTrailers, name));
         // As with headers: names that are not text are none that a proxy lets through.
         let _ = removed;
     }

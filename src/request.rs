@@ -1,5 +1,6 @@
 //! One request.
 
+use jwe_gate_core::capabilities::Capabilities;
 use jwe_gate_core::gate::{ContextId, Event};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -38,8 +39,8 @@ impl Context for Request {
 
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, num_headers: usize, _end_of_stream: bool) -> Action {
-        let shown = self.runtime.borrow().capabilities.shown_headers;
-        let headers = CurrentRequest { are_complete: num_headers <= shown };
+        let Capabilities { shown_headers, lowers_names, .. } = self.runtime.borrow().capabilities;
+        let headers = CurrentRequest { are_complete: num_headers <= shown_headers, names_are_lower: lowers_names };
         let event = Event::RequestHeaders { context: ContextId(self.context), headers: &headers };
         match play(&self.runtime, event, Some(self.context)) {
             Played::Forwarded => Action::Continue,

@@ -26,6 +26,8 @@ pub struct Capabilities {
     /// What is changed in the headers of a request reaches the upstream. Else the proxy makes headers of variables, and
     /// the filter sets those.
     pub edits_headers: bool,
+    /// The names of headers are handed over in lower case, however they came.
+    pub lowers_names: bool,
     /// How many request headers the proxy shows as a whole; it may have more.
     pub shown_headers: usize,
     /// The number that a write to shared data gives to say that there must be no value yet.
@@ -49,6 +51,7 @@ impl Host {
             Self::Envoy => Capabilities {
                 acts_on_others: true,
                 edits_headers: true,
+                lowers_names: true,
                 shown_headers: usize::MAX,
                 // Zero would mean "always" here, and no value ever has this number.
                 absent_cas: u32::MAX,
@@ -56,6 +59,7 @@ impl Host {
             Self::Nginx => Capabilities {
                 acts_on_others: false,
                 edits_headers: false,
+                lowers_names: false,
                 // A hundred pairs, up to six of which it may have added itself.
                 shown_headers: 94,
                 absent_cas: 0,

@@ -4,20 +4,24 @@
 //! is that of the proxy-wasm ABI 0.2.1: the number of pairs, then for each the lengths of name and value, then name and
 //! value of each with a zero byte behind; numbers are little-endian and have four bytes.
 
-use std::borrow::Cow;
-
 /// The headers of a request.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderMap(Vec<u8>);
 
 impl HeaderMap {
-    /// Takes the host's buffer. An empty one holds no headers.
+    /// Takes the buffer of a host that keeps names in lower case. An empty one holds no headers.
     #[must_use]
     pub fn new(encoded: Vec<u8>) -> Self {
         Self(encoded)
     }
 
-    /// Each line, in order, with its name in lower case. Nothing where the buffer is not what it should be, and with it
+    /// The same with names in lower case, for hosts that keep them as they came.
+    #[must_use]
+    pub fn with_lower_names(self) -> Self {
+        self.lines().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
+    }
+
+    /// Each line, in order. Nothing where the buffer is not what it should be, and with it
     /// no `:path`, no host and no credential.
     #[must_use]
     pub fn lines(&self) -> HeaderLines<'_> {
@@ -70,16 +74,10 @@ impl<'a> HeaderLines<'a> {
 }
 
 impl<'a> Iterator for HeaderLines<'a> {
-    type Item = (Cow<'a, [u8]>, &'a [u8]);
+    type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (name, value) = (self.part()?, self.part()?);
-        let name = if name.iter().any(u8::is_ascii_uppercase) {
-            Cow::Owned(name.to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(name)
-        };
-        Some((name, value))
+        Some((self.part()?, self.part()?))
     }
 }
 
@@ -116,12 +114,14 @@ mod tests {
     use super::*;
 
     fn read(map: &HeaderMap) -> Vec<(Vec<u8>, Vec<u8>)> {
-        map.lines().map(|(name, value)| (name.into_owned(), value.to_vec())).collect()
+        map.lines().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
     }
 
     #[test]
-    fn lines_come_in_order_with_their_bytes_and_names_in_lower_case() {
+    fn lines_come_in_order_with_their_bytes_and_names_in_lower_case_if_asked_for() {
         let map: HeaderMap = [("Cookie", "a=1"), ("x", ""), ("cookie", "b\u{e9}\0c")].into_iter().collect();
+        assert_eq!(read(&map)[0].0, b"Cookie");
+        let map = map.with_lower_names();
         let expected = [("cookie", "a=1"), ("x", ""), ("cookie", "b\u{e9}\0c")];
         assert_eq!(read(&map), expected.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
     }

@@ -1,7 +1,5 @@
 //! What the gate reads of a request, all of it in one pass over the headers.
 
-use std::borrow::Cow;
-
 use super::event::HeaderEdit;
 use crate::cookie;
 use crate::headers::{Field, HeaderMap};
@@ -64,8 +62,8 @@ impl<'a> Found<'a> {
         found
     }
 
-    fn line(&mut self, policy: &Policy, name: Cow<'a, [u8]>, value: &'a [u8]) {
-        match &*name {
+    fn line(&mut self, policy: &Policy, name: &[u8], value: &'a [u8]) {
+        match name {
             b"cookie" => self.cookies.push(value),
             b"authorization" => self.authorization.push(value),
             b":method" => self.method.add(value),
@@ -85,13 +83,13 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn guarded(&mut self, policy: &Policy, name: Cow<'a, [u8]>, value: &'a [u8]) {
-        if policy.bypass.as_ref().is_some_and(|bypass| *name == *bypass.header.as_bytes()) {
+    fn guarded(&mut self, policy: &Policy, name: &[u8], value: &'a [u8]) {
+        if policy.bypass.as_ref().is_some_and(|bypass| name == bypass.header.as_bytes()) {
             self.bypass.add(value);
         }
         self.overridden |= METHOD_OVERRIDES.iter().any(|ours| same_header(ours, &name));
-        if policy.guarded.holds(&name) && !self.forged.iter().any(|forged| **forged == *name) {
-            self.forged.push(name.into_owned());
+        if policy.guarded.holds(name) && !self.forged.iter().any(|forged| forged == name) {
+            self.forged.push(name.to_vec());
         }
     }
 
@@ -155,11 +153,11 @@ impl<'a> Request<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Guarded {
     names: Vec<String>,
-    lengths: u128,
+    lengths: u64,
 }
 
 impl Guarded {
-    /// Names in lower case, of less than 128 bytes each.
+    /// Names in lower case.
     pub(crate) fn new(mut names: Vec<String>) -> Self {
         names.sort();
         names.dedup();
@@ -189,8 +187,9 @@ impl Guarded {
     }
 }
 
-fn bit(length: usize) -> u128 {
-    u32::try_from(length).ok().and_then(|length| 1_u128.checked_shl(length)).unwrap_or(0)
+/// A bit for each length; the longest ones share the last.
+fn bit(length: usize) -> u64 {
+    1 << length.min(63)
 }
 
 /// Compared in constant time; shown twice it is not shown.

@@ -3,29 +3,34 @@
 use super::{Host, Path};
 use crate::headers::Field;
 
-/// Method, host and path of a request, each `Ambiguous` or nothing where it could be read in more than one way.
-#[derive(Clone, Debug)]
+/// Method, host and path of a request. Host and path are read when a rule looks at them.
+#[derive(Clone, Copy, Debug)]
 pub struct RequestLine<'a> {
     /// The method; `None` if there is none, or if a header or parameter may make another one of it.
     pub method: Option<&'a str>,
-    /// The host.
-    pub host: Host<'a>,
-    /// The path.
-    pub path: Path<'a>,
+    authority: Field<'a>,
+    path: Field<'a>,
 }
 
 impl<'a> RequestLine<'a> {
     /// Reads the pseudo-headers. `overridden` says that a header makes another method of it for some.
     #[must_use]
     pub fn read(method: Field<'a>, authority: Field<'a>, path: Field<'a>, overridden: bool) -> Self {
-        let path = path.only();
-        let by_query = path.is_some_and(overrides_method);
+        let by_query = path.only().is_some_and(overrides_method);
         let method = method.only().filter(|_| !overridden && !by_query);
-        Self {
-            method: method.and_then(|method| std::str::from_utf8(method).ok()),
-            host: authority.only().map_or(Host::Ambiguous, Host::read),
-            path: path.map_or(Path::Ambiguous, Path::read),
-        }
+        Self { method: method.and_then(|method| std::str::from_utf8(method).ok()), authority, path }
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn host(&self) -> Host<'a> {
+        self.authority.only().map_or(Host::Ambiguous, Host::read)
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> Path<'a> {
+        self.path.only().map_or(Path::Ambiguous, Path::read)
     }
 }
 

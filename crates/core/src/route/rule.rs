@@ -96,7 +96,21 @@ impl Treatment {
 
 /// The rules of a configuration, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Rules(Vec<Rule>);
+pub struct Rules {
+    rules: Vec<Rule>,
+    /// Whether any of them looks at hosts, and at paths: what none looks at is not read.
+    hosts: bool,
+    paths: bool,
+}
+
+/// What rules look at in a request.
+struct Parts<'a> {
+    method: Option<&'a str>,
+    host: Host<'a>,
+    path: &'a Path<'a>,
+    /// The path as the most careless router reads it.
+    loose: Cow<'a, str>,
+}
 
 /// Whether a rule's condition on one part of a request holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -114,7 +128,9 @@ impl Rules {
         for (index, rule) in rules.iter_mut().enumerate() {
             rule.treatment.rule = index;
         }
-        Self(rules)
+        let hosts = rules.iter().any(|rule| !rule.hosts.is_empty());
+        let paths = rules.iter().any(|rule| !rule.paths.is_empty());
+        Self { rules, hosts, paths }
     }
 
     /// What becomes of a request: what the first rule says that matches it. Where it cannot be told whether a rule
@@ -123,12 +139,18 @@ impl Rules {
     #[must_use]
     pub fn treatment(&self, line: &RequestLine<'_>) -> Treatment {
         let mut treatment: Option<Treatment> = None;
-        let loose = match &line.path {
-            Path::Plain(path) => loose(path),
-            Path::Ambiguous => Cow::Borrowed(""),
+        let path = if self.paths { line.path() } else { Path::Ambiguous };
+        let parts = Parts {
+            method: line.method,
+            host: if self.hosts { line.host() } else { Host::Ambiguous },
+            loose: match &path {
+                Path::Plain(path) => loose(path),
+                Path::Ambiguous => Cow::Borrowed(""),
+            },
+            path: &path,
         };
-        for rule in &self.0 {
-            let holds = rule.holds(line, &loose);
+        for rule in &self.rules {
+            let holds = rule.holds(&parts);
             if holds != Holds::No {
                 treatment = Some(treatment.map_or(rule.treatment, |stricter| stricter.strictest(rule.treatment)));
             }
@@ -142,13 +164,13 @@ impl Rules {
     /// The rules, in order.
     #[must_use]
     pub fn as_slice(&self) -> &[Rule] {
-        &self.0
+        &self.rules
     }
 
     /// Whether every request falls under a rule.
     #[must_use]
     pub fn are_complete(&self) -> bool {
-        self.0.iter().any(Rule::matches_everything)
+        self.rules.iter().any(Rule::matches_everything)
     }
 }
 
@@ -159,9 +181,9 @@ impl Rule {
         self.hosts.is_empty() && self.methods.is_empty() && self.paths.is_empty()
     }
 
-    fn holds(&self, line: &RequestLine<'_>, loose: &str) -> Holds {
-        let path = self.holds_for_path(&line.path, loose);
-        let parts = [self.holds_for_host(&line.host), self.holds_for_method(line.method), path];
+    fn holds(&self, parts: &Parts<'_>) -> Holds {
+        let path = self.holds_for_path(parts.path, &parts.loose);
+        let parts = [self.holds_for_host(&parts.host), self.holds_for_method(parts.method), path];
         if parts.contains(&Holds::No) {
             Holds::No
         } else if parts.contains(&Holds::Perhaps) {
