@@ -16,7 +16,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Say whether a configuration of the filter is accepted, and if not, which field is wrong and why.
+    /// Say whether a configuration of the filter is accepted, and if not, which field is wrong and why. With `--path` also
+    /// what becomes of a request, and why.
     Check(CheckArguments),
     /// Swap module and configuration of running Envoys, and take both back if an Envoy does not take them.
     Deploy(DeployArguments),
@@ -44,7 +45,54 @@ pub(crate) struct CheckArguments {
     pub(crate) file: PathBuf,
     /// The proxy that it is meant for; its field `host` must say so.
     #[arg(long, value_enum)]
-    pub(crate) host: Option<HostName>,
+    pub(crate) proxy: Option<ProxyName>,
+    #[command(flatten)]
+    pub(crate) request: RequestArguments,
+}
+
+/// A request of which to say what becomes of it, and why.
+#[derive(Debug, Args)]
+pub(crate) struct RequestArguments {
+    /// The path of a request, with its query: say what becomes of it, and why.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) path: Option<String>,
+    /// Its method.
+    #[arg(long, value_name = "NAME", default_value = "GET", requires = "path")]
+    pub(crate) method: String,
+    /// Its host, such as `app.example.com`.
+    #[arg(long, value_name = "NAME", requires = "path")]
+    pub(crate) host: Option<String>,
+    /// Its Cookie header; `@FILE` for what is in a file.
+    #[arg(long, value_name = "VALUE|@FILE", requires = "path")]
+    pub(crate) cookie: Option<String>,
+    /// One more header, as `name: value`; `@FILE` for lines of a file. May be given several times.
+    #[arg(long = "header", value_name = "LINE|@FILE", requires = "path")]
+    pub(crate) headers: Vec<String>,
+    /// What the lookup is supposed to say of the user.
+    #[arg(long, value_enum, default_value = "known", requires = "path")]
+    pub(crate) user: UserName,
+    /// A field of the user that the lookup is supposed to say, the value in JSON or as text. May be given several times.
+    #[arg(long = "field", value_name = "NAME=VALUE", requires = "path")]
+    pub(crate) fields: Vec<String>,
+    /// The time to go by, in seconds since 1970; the clock's if not given.
+    #[arg(long, value_name = "UNIX", requires = "path")]
+    pub(crate) now: Option<u64>,
+    /// Print the values of headers and claims, too.
+    #[arg(long, requires = "path")]
+    pub(crate) show_values: bool,
+}
+
+/// What a lookup may say of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UserName {
+    /// There is such a user.
+    Known,
+    /// There is none.
+    Unknown,
+    /// There is one who is barred.
+    Banned,
+    /// Nobody answers.
+    Unanswered,
 }
 
 #[derive(Debug, Args)]
@@ -215,16 +263,16 @@ pub(crate) struct SecretSource {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum HostName {
+pub(crate) enum ProxyName {
     Envoy,
     Nginx,
 }
 
-impl From<HostName> for Host {
-    fn from(name: HostName) -> Self {
+impl From<ProxyName> for Host {
+    fn from(name: ProxyName) -> Self {
         match name {
-            HostName::Envoy => Self::Envoy,
-            HostName::Nginx => Self::Nginx,
+            ProxyName::Envoy => Self::Envoy,
+            ProxyName::Nginx => Self::Nginx,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `jwe-gate check`: is this configuration accepted?
+//! `jwe-gate check`: is this configuration accepted, and what would it do to a request?
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -9,12 +9,13 @@ use jwe_gate_core::capabilities::Host;
 use jwe_gate_core::config::Config;
 
 use crate::arguments::CheckArguments;
+use crate::explain;
 use crate::failure::Failure;
 
 pub(crate) fn run(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let file = arguments.file.display();
     match read(&arguments.file) {
-        Ok(config) if arguments.host.is_some_and(|host| Host::from(host) != config.host) => {
+        Ok(config) if arguments.proxy.is_some_and(|host| Host::from(host) != config.host) => {
             println!("{file}: host: the configuration is for `{}`", config.host.as_str());
             Ok(ExitCode::FAILURE)
         }
@@ -23,7 +24,10 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
                 println!("{file}: warning: {warning}");
             }
             println!("{file}: accepted");
-            Ok(ExitCode::SUCCESS)
+            match &arguments.request.path {
+                Some(path) => explain::run(config, path, &arguments.request),
+                None => Ok(ExitCode::SUCCESS),
+            }
         }
         Err(Failure::Config(_, error)) => {
             println!("{file}: {error}");

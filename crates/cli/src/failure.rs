@@ -31,6 +31,10 @@ pub(crate) enum Failure {
     Derive(DeriveError),
     /// A variable is not set, or not Unicode.
     Environment(String),
+    /// A `--field` is not `name=value`, or not one of `lookup.fields`.
+    Field(String),
+    /// A `--header` is not `name: value`.
+    Header,
     /// A file, or standard input or output, cannot be used.
     Io(PathBuf, io::Error),
     /// An Envoy has no such filter that it reads from a file.
@@ -70,6 +74,8 @@ impl fmt::Display for Failure {
             Self::CookieName(name) => write!(f, "--cookie {name}: is not a cookie name"),
             Self::Derive(error) => error.fmt(f),
             Self::Environment(name) => write!(f, "the environment variable {name} is not set, or is not Unicode"),
+            Self::Field(name) => write!(f, "--field {name}: must be name=value, the name being one of `lookup.fields`"),
+            Self::Header => f.write_str("--header: must be `name: value`"),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NoFilter(url, name) => write!(f, "{url}: has no filter {name} that comes by discovery"),
             Self::NoLookup(path) => write!(f, "{}: has no lookup, so there is nothing to warm", path.display()),

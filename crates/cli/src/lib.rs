@@ -9,6 +9,7 @@ mod agent;
 mod arguments;
 mod check;
 mod deploy;
+mod explain;
 mod failure;
 mod hints;
 mod identity_key;

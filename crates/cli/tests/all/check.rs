@@ -54,7 +54,7 @@ fn a_configuration_for_another_proxy_is_refused() {
         r#"{"host": "nginx", "sessions": [{"profile": "authjs", "cookie": "s", "secrets": [{"env": "SECRET"}]}]}"#,
     );
     for (host, status) in [("nginx", 0), ("envoy", 1)] {
-        let run = run(&["check", file.path(), "--host", host], SECRET, b"");
+        let run = run(&["check", file.path(), "--proxy", host], SECRET, b"");
         assert_eq!(run.status, status, "{run:?}");
     }
 }

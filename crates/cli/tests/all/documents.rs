@@ -52,13 +52,21 @@ pub(crate) fn shipped() -> Vec<(String, Value)> {
     let in_file = |file: &str, read: fn(&str) -> Vec<Value>| {
         read(&text(file)).into_iter().map(|found| (file.to_owned(), found)).collect::<Vec<_>>()
     };
-    let yaml = std::fs::read_dir(root().join("envoy")).unwrap().map(|entry| entry.unwrap().file_name());
-    let mut yaml: Vec<_> = yaml.map(|name| format!("envoy/{}", name.to_str().unwrap())).collect();
-    yaml.retain(|name| Path::new(name).extension().is_some_and(|extension| extension == "yaml"));
+    let yaml = files("envoy", |name| name.ends_with(".yaml"));
+    // Two dots: what goes with a recipe in Envoy.
+    let recipes = files("docs/recipes", |name| name.ends_with(".json") && name.matches('.').count() == 1);
     let mut found: Vec<_> = yaml.iter().flat_map(|file| in_file(file, values)).collect();
+    found.extend(recipes.iter().flat_map(|file| in_file(file, |document| vec![json(document)])));
     found.extend(in_file("nginx/nginx.conf", arguments));
     found.extend(["README.md", "docs/CONFIGURATION.md"].into_iter().flat_map(|file| in_file(file, blocks)));
     found
+}
+
+/// The files of a folder with such names.
+fn files(folder: &str, is_meant: fn(&str) -> bool) -> Vec<String> {
+    let names = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap()).filter(|name| is_meant(name));
+    names.map(|name| format!("{folder}/{name}")).collect()
 }
 
 /// The blocks of a document that are marked as configurations of the filter.
@@ -103,7 +111,8 @@ fn check(config: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jwe-gate"));
     command.args(["check", file.path()]).env_clear();
     for name in ["AUTH_SECRET", "JWE_GATE_LOOKUP_SECRET"].into_iter().chain(variables(config)) {
-        command.env(name, format!("{name}: long enough for every use"));
+        // Good for every use: a secret that is long enough, and a private key.
+        command.env(name, "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A");
     }
     String::from_utf8(command.output().unwrap().stdout).unwrap()
 }

@@ -5,6 +5,7 @@ mod check;
 mod common;
 mod deploy;
 mod documents;
+mod explain;
 mod identity_key;
 mod inspect;
 mod mint;

@@ -1,5 +1,7 @@
 //! What a rule asks of a session's claims, or of what the lookup says of the user.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::ClaimPath;
@@ -33,6 +35,16 @@ impl Condition {
             Test::Equals(wanted) => same(value, wanted),
             Test::OneOf(wanted) => wanted.iter().any(|wanted| same(value, wanted)),
             Test::Contains(wanted) => value.as_array().is_some_and(|list| list.iter().any(|value| same(value, wanted))),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.test {
+            Test::Equals(wanted) => write!(f, "{} equals {wanted}", self.path),
+            Test::OneOf(wanted) => write!(f, "{} is one of {}", self.path, Value::from(wanted.as_slice())),
+            Test::Contains(wanted) => write!(f, "{} contains {wanted}", self.path),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Where a value stands among claims, or among the fields of a user.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 /// The names of nested objects, the outermost first; never empty.
@@ -30,5 +32,11 @@ impl ClaimPath {
     pub fn of<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
         let (first, rest) = self.0.split_first()?;
         rest.iter().try_fold(claims.get(first)?, |value, name| value.as_object()?.get(name))
+    }
+}
+
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("."))
     }
 }

@@ -21,8 +21,8 @@ use crate::secret::Secret;
 #[serde(deny_unknown_fields)]
 pub(super) struct RawIdentity {
     /// Headers, and where their values come from; instead of `x-user-id`, `x-user-email` and `x-user-name`. Their names
-    /// are written in lower case; those of the presets count as well.
-    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1, "maxProperties" = 32)))]
+    /// are written in lower case; those of the presets count as well. Without presets it must not be empty.
+    #[cfg_attr(feature = "schema", schemars(extend("maxProperties" = 32)))]
     headers: Option<BTreeMap<String, RawSource>>,
     /// Applications whose headers are set as well.
     #[serde(default)]

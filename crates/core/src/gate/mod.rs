@@ -12,6 +12,7 @@ mod audit;
 mod authenticate;
 mod decide;
 mod event;
+mod explain;
 mod failing;
 mod following;
 mod question;
@@ -29,6 +30,7 @@ pub use event::{
     Annotations, Callout, CalloutId, ContextId, Edits, Effect, Event, HeaderEdit, LogLevel, ReplyHeaders,
     RequestHeaders, Text,
 };
+pub use explain::Explanation;
 pub(crate) use read::Guarded;
 pub use reply::{Body, Replies, Reply};
 

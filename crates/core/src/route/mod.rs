@@ -16,7 +16,7 @@ pub use host::{Host, HostPattern};
 pub use line::RequestLine;
 pub use path::Path;
 pub use pattern::{Pattern, PatternError};
-pub use rule::{Rule, Rules, Treatment, Unauthenticated};
+pub use rule::{Holds, Match, Rule, Rules, Treatment, Unauthenticated};
 
 #[cfg(test)]
 mod confusion;

@@ -112,13 +112,41 @@ struct Parts<'a> {
     loose: Cow<'a, str>,
 }
 
-/// Whether a rule's condition on one part of a request holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Holds {
+/// Whether what a rule says of one part of a request holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// It does, or the rule does not look at the part.
     Yes,
+    /// It does not.
     No,
     /// Nobody can tell: the part can be read in more than one way.
     Perhaps,
+}
+
+/// How far a rule holds for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// For the host.
+    pub host: Holds,
+    /// For the method.
+    pub method: Holds,
+    /// For the path.
+    pub path: Holds,
+}
+
+impl Match {
+    /// For the request as a whole.
+    #[must_use]
+    pub fn whole(self) -> Holds {
+        let parts = [self.host, self.method, self.path];
+        if parts.contains(&Holds::No) {
+            Holds::No
+        } else if parts.contains(&Holds::Perhaps) {
+            Holds::Perhaps
+        } else {
+            Holds::Yes
+        }
+    }
 }
 
 impl Rules {
@@ -139,6 +167,24 @@ impl Rules {
     #[must_use]
     pub fn treatment(&self, line: &RequestLine<'_>) -> Treatment {
         let mut treatment: Option<Treatment> = None;
+        self.try_each(line, |rule, _, holds| {
+            if holds != Holds::No {
+                treatment = Some(treatment.map_or(rule.treatment, |stricter| stricter.strictest(rule.treatment)));
+            }
+        });
+        treatment.unwrap_or_default()
+    }
+
+    /// How far each rule holds for a request, up to the first that does.
+    #[must_use]
+    pub fn explain(&self, line: &RequestLine<'_>) -> Vec<Match> {
+        let mut tried = Vec::new();
+        self.try_each(line, |_, matched, _| tried.push(matched));
+        tried
+    }
+
+    /// Tries the rules in order, up to the first that holds.
+    fn try_each(&self, line: &RequestLine<'_>, mut tried: impl FnMut(&Rule, Match, Holds)) {
         let path = if self.paths { line.path() } else { Path::Ambiguous };
         let parts = Parts {
             method: line.method,
@@ -150,15 +196,13 @@ impl Rules {
             path: &path,
         };
         for rule in &self.rules {
-            let holds = rule.holds(&parts);
-            if holds != Holds::No {
-                treatment = Some(treatment.map_or(rule.treatment, |stricter| stricter.strictest(rule.treatment)));
-            }
+            let matched = rule.holds(&parts);
+            let holds = matched.whole();
+            tried(rule, matched, holds);
             if holds == Holds::Yes {
                 break;
             }
         }
-        treatment.unwrap_or_default()
     }
 
     /// The rules, in order.
@@ -181,15 +225,11 @@ impl Rule {
         self.hosts.is_empty() && self.methods.is_empty() && self.paths.is_empty()
     }
 
-    fn holds(&self, parts: &Parts<'_>) -> Holds {
-        let path = self.holds_for_path(parts.path, &parts.loose);
-        let parts = [self.holds_for_host(&parts.host), self.holds_for_method(parts.method), path];
-        if parts.contains(&Holds::No) {
-            Holds::No
-        } else if parts.contains(&Holds::Perhaps) {
-            Holds::Perhaps
-        } else {
-            Holds::Yes
+    fn holds(&self, parts: &Parts<'_>) -> Match {
+        Match {
+            host: self.holds_for_host(&parts.host),
+            method: self.holds_for_method(parts.method),
+            path: self.holds_for_path(parts.path, &parts.loose),
         }
     }
 
