@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
 use crate::http;
-use crate::process::Process;
+use crate::process::{Process, run};
 use crate::scratch::Scratch;
 
 /// What to start.
@@ -181,6 +181,23 @@ impl Envoy {
 #[must_use]
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The version of the Envoy that is tested: major and minor.
+///
+/// # Errors
+/// When there is none, or it does not say.
+pub fn version() -> Result<(u32, u32)> {
+    let mut command = Command::new(binary()?);
+    command.arg("--version");
+    let said = run(command)?;
+    // Such as `envoy  version: dc2d3098/1.36.2/Clean/RELEASE/BoringSSL`.
+    let version = said.split("version: ").nth(1).and_then(|rest| rest.split('/').nth(1));
+    let version = version.and_then(|version| {
+        let mut numbers = version.split('.').map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    });
+    version.with_context(|| format!("no version in {said:?}"))
 }
 
 fn binary() -> Result<PathBuf> {

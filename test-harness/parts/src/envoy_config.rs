@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::certificates::Certificates;
-use crate::envoy::repository;
+use crate::envoy::{repository, version};
 use crate::process::run;
 
 /// What the shipped configuration needs from a run.
@@ -47,7 +47,7 @@ impl Shipped<'_> {
     pub fn configuration_of(&self, file: &str) -> Result<String> {
         let text = fs::read_to_string(repository().join(file)).with_context(|| format!("cannot read {file}"))?;
         let wasm = ("/etc/jwe-gate/jwe_gate.wasm".to_owned(), self.wasm.display().to_string());
-        replace(text, self.replacements().into_iter().chain([wasm]))
+        fitted(replace(text, self.replacements().into_iter().chain([wasm]))?)
     }
 
     /// The same with its filter in a file in `folder`, where it can be swapped.
@@ -62,7 +62,7 @@ impl Shipped<'_> {
             ("path: /etc/jwe-gate/filter/jwe_gate.json".to_owned(), format!("path: {folder}/jwe_gate.json")),
             ("path: /etc/jwe-gate/filter }".to_owned(), format!("path: {folder} }}")),
         ];
-        replace(run(apply)?, self.replacements().into_iter().chain(places))
+        fitted(replace(run(apply)?, self.replacements().into_iter().chain(places))?)
     }
 
     fn replacements(&self) -> Vec<(String, String)> {
@@ -87,6 +87,16 @@ impl Shipped<'_> {
 
 fn place(address: SocketAddr) -> String {
     format!("address: {}, port_value: {}", address.ip(), address.port())
+}
+
+/// Without what an older Envoy refuses, as `docs/INSTALL.md` tells its users: how lookups are tried again.
+fn fitted(mut text: String) -> Result<String> {
+    if version()? < (1, 37) {
+        let start = text.find("          retry_policy:\n            retry_on").context("a retry policy of lookups")?;
+        let length = text[start..].find("\n      common_lb_config").context("its end")?;
+        text.replace_range(start..start + length, "");
+    }
+    Ok(text)
 }
 
 /// Between two endpoints, as deep as they stand in the shipped file.
