@@ -52,9 +52,10 @@ pub(crate) fn shipped() -> Vec<(String, Value)> {
     let in_file = |file: &str, read: fn(&str) -> Vec<Value>| {
         read(&text(file)).into_iter().map(|found| (file.to_owned(), found)).collect::<Vec<_>>()
     };
-    let yaml = files("envoy", |name| name.ends_with(".yaml"));
+    let yaml = files("envoy", "yaml");
+    let mut recipes = files("docs/recipes", "json");
     // Two dots: what goes with a recipe in Envoy.
-    let recipes = files("docs/recipes", |name| name.ends_with(".json") && name.matches('.').count() == 1);
+    recipes.retain(|file| file.matches('.').count() == 1);
     let mut found: Vec<_> = yaml.iter().flat_map(|file| in_file(file, values)).collect();
     found.extend(recipes.iter().flat_map(|file| in_file(file, |document| vec![json(document)])));
     found.extend(in_file("nginx/nginx.conf", arguments));
@@ -62,10 +63,11 @@ pub(crate) fn shipped() -> Vec<(String, Value)> {
     found
 }
 
-/// The files of a folder with such names.
-fn files(folder: &str, is_meant: fn(&str) -> bool) -> Vec<String> {
+/// The files of a folder whose names end like this.
+fn files(folder: &str, extension: &str) -> Vec<String> {
     let names = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
-    let names = names.map(|name| name.into_string().unwrap()).filter(|name| is_meant(name));
+    let names = names.map(|name| name.into_string().unwrap());
+    let names = names.filter(|name| Path::new(name).extension().is_some_and(|found| found == extension));
     names.map(|name| format!("{folder}/{name}")).collect()
 }
 

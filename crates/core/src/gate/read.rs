@@ -87,7 +87,7 @@ impl<'a> Found<'a> {
         if policy.bypass.as_ref().is_some_and(|bypass| name == bypass.header.as_bytes()) {
             self.bypass.add(value);
         }
-        self.overridden |= METHOD_OVERRIDES.iter().any(|ours| same_header(ours, &name));
+        self.overridden |= METHOD_OVERRIDES.iter().any(|ours| same_header(ours, name));
         if policy.guarded.holds(name) && !self.forged.iter().any(|forged| forged == name) {
             self.forged.push(name.to_vec());
         }

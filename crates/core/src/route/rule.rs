@@ -97,7 +97,7 @@ impl Treatment {
 /// The rules of a configuration, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    ordered: Vec<Rule>,
     /// Whether any of them looks at hosts, and at paths: what none looks at is not read.
     hosts: bool,
     paths: bool,
@@ -158,7 +158,7 @@ impl Rules {
         }
         let hosts = rules.iter().any(|rule| !rule.hosts.is_empty());
         let paths = rules.iter().any(|rule| !rule.paths.is_empty());
-        Self { rules, hosts, paths }
+        Self { ordered: rules, hosts, paths }
     }
 
     /// What becomes of a request: what the first rule says that matches it. Where it cannot be told whether a rule
@@ -195,7 +195,7 @@ impl Rules {
             },
             path: &path,
         };
-        for rule in &self.rules {
+        for rule in &self.ordered {
             let matched = rule.holds(&parts);
             let holds = matched.whole();
             tried(rule, matched, holds);
@@ -208,13 +208,13 @@ impl Rules {
     /// The rules, in order.
     #[must_use]
     pub fn as_slice(&self) -> &[Rule] {
-        &self.rules
+        &self.ordered
     }
 
     /// Whether every request falls under a rule.
     #[must_use]
     pub fn are_complete(&self) -> bool {
-        self.rules.iter().any(Rule::matches_everything)
+        self.ordered.iter().any(Rule::matches_everything)
     }
 }
 
