@@ -77,7 +77,7 @@ pub(super) struct RawConfig {
     /// What the access log is told, as filter state.
     #[serde(default)]
     pub(super) access_log: RawAccessLog,
-    /// Whether each denial and each use of the bypass is one line of JSON in the proxy's log: why, under which rule, and
+    /// Whether each denial, each sign-out and each use of the bypass is one line of JSON in the proxy's log: why, under which rule, and
     /// the keyed hash of whom. At most 50 a second and worker; what was left out is counted in the next line.
     #[serde(default)]
     pub(super) audit: bool,

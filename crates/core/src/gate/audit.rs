@@ -1,10 +1,12 @@
-//! Audit events: one line in the proxy's log for each denial and each use of the bypass. Never a token, a claim or an id.
+//! Audit events: one line in the proxy's log for each denial, sign-out and use of the bypass. Never a token, a claim or an id.
 
 use std::time::Duration;
 
 use super::decide::Pass;
 use super::event::{Effect, LogLevel};
 use super::{Effects, Gate};
+use crate::claims::Session;
+use crate::identity::log_id;
 use crate::l0::Known;
 use crate::time::UnixMillis;
 
@@ -44,17 +46,31 @@ impl Gate {
         known: Option<&Known>,
         effects: &mut Effects,
     ) {
+        let subject = known.map(|known| known.identity.log_id.clone());
+        self.audited(event, reason, Some(&self.rule_name(pass)), subject.as_deref(), effects);
+    }
+
+    /// Tells the operator how a sign-out ended.
+    pub(super) fn audit_sign_out(&mut self, session: &Session, is_durable: bool, effects: &mut Effects) {
+        let subject = log_id(session.subject(), &self.policy.subject_key);
+        let reason = if is_durable { "revoked" } else { "not_revoked" };
+        self.audited("signed_out", reason, None, Some(&subject), effects);
+    }
+
+    fn audited(
+        &mut self,
+        event: &'static str,
+        reason: &'static str,
+        rule: Option<&str>,
+        subject: Option<&str>,
+        effects: &mut Effects,
+    ) {
         if !self.policy.audit {
             return;
         }
         let Some(left_out) = self.audit.line(self.now) else { return };
-        let subject = known.map(|known| &known.identity);
         let line = serde_json::json!({
-            "audit": event,
-            "reason": reason,
-            "rule": &*self.rule_name(pass),
-            "subject": subject.map(|identity| &*identity.log_id),
-            "left_out": left_out,
+            "audit": event, "reason": reason, "rule": rule, "subject": subject, "left_out": left_out,
         });
         effects.push(Effect::Log { level: LogLevel::Info, message: line.to_string() });
     }
@@ -63,6 +79,30 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claims;
+    use crate::config::Config;
+    use crate::policy::Policy;
+
+    fn gate(config: &str) -> Gate {
+        let environment = |name: &str| (name == "AUTH_SECRET").then(|| "a secret of this test".to_owned());
+        let config = Config::from_json(config.as_bytes(), &environment).unwrap();
+        Gate::new(Policy::compile(config).unwrap(), [0; 16])
+    }
+
+    #[test]
+    fn a_sign_out_is_one_line_without_the_users_id_and_only_where_it_is_asked_for() {
+        let claims = br#"{"sub":"alice@app.test","iat":1000,"exp":2000}"#;
+        let session = claims::check(claims, None, &claims::Rules::default(), UnixMillis::from_seconds(1000)).unwrap();
+        let mut effects = Effects::new();
+        gate("{}").audit_sign_out(&session, true, &mut effects);
+        assert!(effects.is_empty());
+        gate(r#"{"audit":true}"#).audit_sign_out(&session, true, &mut effects);
+        let [Effect::Log { level: LogLevel::Info, message }] = &effects[..] else { panic!("one line is written") };
+        let line: serde_json::Value = serde_json::from_str(message).unwrap();
+        assert_eq!((&line["audit"], &line["reason"]), (&"signed_out".into(), &"revoked".into()));
+        assert_eq!(line["subject"].as_str().map(str::len), Some(32));
+        assert!(!message.contains("alice"));
+    }
 
     #[test]
     fn so_many_lines_a_second_are_written_and_the_others_are_counted() {

@@ -230,6 +230,7 @@ impl Gate {
         }
         let result = if is_durable { SignOutResult::Durable } else { SignOutResult::Failed };
         self.counters.count(Metric::SignOut(result));
+        self.audit_sign_out(&sign_out.session, is_durable, effects);
         match sign_out.pass {
             Some(pass) if is_durable => answer(pass.context, sign_out.reply, effects),
             Some(pass) => self.refuse(pass, Denial::LookupFailed, None, effects),

@@ -31,12 +31,11 @@ impl Identity {
     /// What these facts come to in the headers of this table.
     #[must_use]
     pub fn new(table: &[Entry], facts: &Facts<'_>, log_key: &MacKey) -> Self {
-        let hash = u128::from_be_bytes(log_key.tag(facts.user.as_bytes()));
         let header = |entry: &Entry| Some((entry.header.clone(), entry.value(facts)?));
         Self {
             headers: table.iter().filter_map(header).collect(),
             user_id: Rc::from(encode(facts.user)),
-            log_id: Rc::from(format!("{hash:032x}")),
+            log_id: Rc::from(log_id(facts.user, log_key)),
         }
     }
 
@@ -57,6 +56,12 @@ impl Identity {
         }
         self
     }
+}
+
+/// What logs call a user: a keyed hash, the same wherever the key is.
+#[must_use]
+pub fn log_id(user: &str, log_key: &MacKey) -> String {
+    format!("{:032x}", u128::from_be_bytes(log_key.tag(user.as_bytes())))
 }
 
 /// A header value that stands for `text` and for no other text.
