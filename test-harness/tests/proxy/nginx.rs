@@ -75,6 +75,9 @@ fn the_application_is_asked_only_on_the_filters_word_and_told_only_what_it_says(
         ("X-User-Id", "forged"),
         ("x-user-id", "forged"),
         ("X_User_Id", "forged"),
+        ("X-User-Email", "forged"),
+        ("X-Identity-Jwt", "forged"),
+        ("X-Original-URL", "forged"),
         ("X-Jwe-Gate-Bypass", "forged"),
         ("X-Jwe-Gate-Status", "forged"),
         ("X-Bypass-Auth", "forged"),
@@ -119,7 +122,7 @@ impl Nginx {
                 ("127.0.0.1:8080", &app.address().to_string()),
                 ("listen 8443 ssl", &format!("listen {} ssl", port.address())),
                 ("set $jwe_ok 0;", "set $jwe_ok $http_test_ok;"),
-                (r#"set $jwe_user "";"#, "set $jwe_user $http_test_user;"),
+                (r#"set $jwe_x_user_id "";"#, "set $jwe_x_user_id $http_test_user;"),
                 (r#"set $jwe_cookie "";"#, "set $jwe_cookie $http_test_cookie;"),
             ],
         );
