@@ -27,6 +27,14 @@ pub enum Test {
 }
 
 impl Condition {
+    /// Which of these conditions are met, one bit for each, the lowest for the first. Places without one meet nothing.
+    #[must_use]
+    pub fn met(conditions: &[Option<Self>], claims: &Map<String, Value>) -> u64 {
+        let is_met = |condition: &Option<Self>| condition.as_ref().is_some_and(|it| it.is_met(claims));
+        let conditions = conditions.iter().enumerate();
+        conditions.filter(|(_, condition)| is_met(condition)).map(|(bit, _)| 1 << bit).sum()
+    }
+
     /// Whether these claims meet the condition.
     #[must_use]
     pub fn is_met(&self, claims: &Map<String, Value>) -> bool {

@@ -138,9 +138,7 @@ impl Session {
     /// `None` when what is left of the texts is too large. `kind` says which of the configured sessions it is.
     #[must_use]
     pub fn kept(mut self, kind: usize, keep: &Keep) -> Option<Self> {
-        let conditions = keep.conditions.iter().enumerate();
-        let met = |condition: &Option<Condition>| condition.as_ref().is_some_and(|it| it.is_met(&self.claims));
-        self.met = conditions.filter(|(_, condition)| met(condition)).map(|(bit, _)| 1 << bit).sum();
+        self.met = Condition::met(&keep.conditions, &self.claims);
         self.kind = kind;
         self.claims.retain(|name, value| match name.as_str() {
             "auth_time" | "jti" | "sid" if value.is_string() || value.is_number() => true,

@@ -46,34 +46,31 @@ impl Gate {
         known: Option<&Known>,
         effects: &mut Effects,
     ) {
-        let subject = known.map(|known| known.identity.log_id.clone());
-        self.audited(event, reason, Some(&self.rule_name(pass)), subject.as_deref(), effects);
+        let Some(left_out) = self.audit_line() else { return };
+        let subject = known.map(|known| &*known.identity.log_id);
+        effects.push(line(event, reason, Some(&self.rule_name(pass)), subject, left_out));
     }
 
     /// Tells the operator how a sign-out ended.
     pub(super) fn audit_sign_out(&mut self, session: &Session, is_durable: bool, effects: &mut Effects) {
+        let Some(left_out) = self.audit_line() else { return };
         let subject = log_id(session.subject(), &self.policy.subject_key);
         let reason = if is_durable { "revoked" } else { "not_revoked" };
-        self.audited("signed_out", reason, None, Some(&subject), effects);
+        effects.push(line("signed_out", reason, None, Some(&subject), left_out));
     }
 
-    fn audited(
-        &mut self,
-        event: &'static str,
-        reason: &'static str,
-        rule: Option<&str>,
-        subject: Option<&str>,
-        effects: &mut Effects,
-    ) {
-        if !self.policy.audit {
-            return;
-        }
-        let Some(left_out) = self.audit.line(self.now) else { return };
-        let line = serde_json::json!({
-            "audit": event, "reason": reason, "rule": rule, "subject": subject, "left_out": left_out,
-        });
-        effects.push(Effect::Log { level: LogLevel::Info, message: line.to_string() });
+    /// Whether a line is to be written; if so, how many were left out before it. Asked first: floods are to cost nothing
+    /// where nobody reads of them.
+    fn audit_line(&mut self) -> Option<u64> {
+        if self.policy.audit { self.audit.line(self.now) } else { None }
     }
+}
+
+fn line(event: &str, reason: &str, rule: Option<&str>, subject: Option<&str>, left_out: u64) -> Effect {
+    let line = serde_json::json!({
+        "audit": event, "reason": reason, "rule": rule, "subject": subject, "left_out": left_out,
+    });
+    Effect::Log { level: LogLevel::Info, message: line.to_string() }
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use jwe_gate_contract::Kind;
-use serde_json::{Map, Value};
 
 use super::annotate::Layer;
 use super::decide::{Pass, cookie_edit};
@@ -251,7 +250,7 @@ impl Gate {
         // A variable that is not set keeps what it was.
         let is_spelt_out = !policy.capabilities.edits_headers;
         let identity = Rc::new(if is_spelt_out { identity.spelt_out(&policy.identity.entries) } else { identity });
-        let met = session.met() | met(&policy.routes.fields, fields);
+        let met = session.met() | Condition::met(&policy.routes.fields, fields);
         Rc::new(Known { session, judgement, identity, proof: Proof::default(), met })
     }
 
@@ -293,13 +292,6 @@ fn open<'a, 'b>(
         }
     }
     Err(first_error.map_or(Denial::NoToken, Denial::Jwe))
-}
-
-/// Which of the conditions these fields meet, one bit for each.
-fn met(conditions: &[Option<Condition>], fields: &Map<String, Value>) -> u64 {
-    let conditions = conditions.iter().enumerate();
-    let is_met = |condition: &Option<Condition>| condition.as_ref().is_some_and(|it| it.is_met(fields));
-    conditions.filter(|(_, condition)| is_met(condition)).map(|(bit, _)| 1 << bit).sum()
 }
 
 /// Where no lookup is configured a good token is all that is asked for.

@@ -158,7 +158,7 @@ impl Gate {
     /// Why a session of which everything is known may not pass here.
     pub(super) fn objection(&self, pass: &Pass, known: &Known) -> Option<Denial> {
         let treatment = &pass.treatment;
-        let is_accepted = treatment.sessions & (1 << known.session.kind()) != 0;
+        let is_accepted = treatment.accepts(known.session.kind());
         match known.judgement.verdict {
             // On another tenant's host a session is worth as much as none, banned or not.
             _ if !is_accepted => Some(Denial::OtherSession),

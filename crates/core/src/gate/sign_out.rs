@@ -140,7 +140,7 @@ impl Gate {
                 _ => return Ok(None),
             },
         };
-        let counts = pass.treatment.sessions & (1 << session.kind()) != 0;
+        let counts = pass.treatment.accepts(session.kind());
         Ok(Some(session).filter(|session| counts && !self.is_over(session)))
     }
 

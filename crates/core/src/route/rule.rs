@@ -73,6 +73,12 @@ impl Default for Treatment {
 }
 
 impl Treatment {
+    /// Whether this kind of session is accepted, counted from zero as the configuration lists them.
+    #[must_use]
+    pub fn accepts(&self, kind: usize) -> bool {
+        self.sessions & (1 << kind) != 0
+    }
+
     /// What satisfies both.
     #[must_use]
     pub fn strictest(self, other: Self) -> Self {
