@@ -1,11 +1,13 @@
 //! Revocation in a real Envoy: with the real service from end to end, across a swap of the module, and in replies.
 #![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
 
+mod clocks;
 #[path = "../common/deployer.rs"]
 #[expect(dead_code, unreachable_pub, reason = "shared with other test programs")]
 mod deployer;
 mod open;
 mod service;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -49,12 +49,20 @@ impl Service {
         self.revoke(&json!({ "kind": "session", "sid": sid }), sid);
     }
 
-    /// Ends all sessions of a user up to now.
-    pub(crate) fn end_subject(&self, user: &str) {
-        self.revoke(&json!({ "kind": "subject", "sub": user }), user);
+    /// Ends all sessions of a user up to now, and says when that was by the database's clock.
+    pub(crate) fn end_subject(&self, user: &str) -> u64 {
+        self.revoke(&json!({ "kind": "subject", "sub": user }), user)
     }
 
-    fn revoke(&self, target: &Value, id: &str) {
+    /// How many revocations it has written.
+    pub(crate) fn revocations(&self) -> u64 {
+        let metrics = send(self.address(), get("/metrics", &[("connection", "close")])).expect("the service answers");
+        let text = metrics.text();
+        let lines = text.lines().filter(|line| line.starts_with("jwe_gate_lookup_revocations_total"));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    fn revoke(&self, target: &Value, id: &str) -> u64 {
         let id = format!("an-id-of-the-tests-{id}");
         let body = json!({ "version": 1, "realm": "default", "id": id, "target": target }).to_string();
         let request = format!(
@@ -64,6 +72,8 @@ impl Service {
         );
         let reply = send(self.address(), request).expect("the service answers");
         assert!(reply.status / 100 == 2, "{} {}", reply.status, reply.text());
+        let receipt: Value = serde_json::from_slice(&reply.body).expect("a receipt");
+        receipt.get("at_ms").and_then(Value::as_u64).expect("a moment")
     }
 
     fn wait(&mut self) {
