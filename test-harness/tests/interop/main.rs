@@ -1,9 +1,15 @@
 //! Sessions between the gate and the packages themselves, both ways, minted now: what `@auth/core` and `next-auth` issue
-//! passes a real Envoy, and what `jwe-gate mint` makes they take for their own. And identities that the gate signs are
-//! verified by a package that apps verify such with.
+//! passes a real Envoy, and what `jwe-gate mint` makes they take for their own. Identities that the gate signs are
+//! verified by a package that apps verify such with. And an application with `@auth/express` signs users out.
 //!
 //! It needs Node and the packages, so it runs only when it is named: `scripts/interop` installs what it needs and does so.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
+
+mod application;
+#[path = "../revocation/service.rs"]
+#[expect(dead_code, reason = "shared with other test programs")]
+mod service;
+mod sign_out;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -221,15 +227,20 @@ fn mint(package: &str, name: &str, chunked: bool) -> String {
 
 /// The results of `tasks`; see `interop/main.mjs`.
 fn in_node(tasks: &[Value]) -> Vec<Value> {
-    let folder = repository().join(".build/interop");
-    assert!(folder.join("node_modules").is_dir(), "{} has no packages: run scripts/interop", folder.display());
     let mut command = Command::new("node");
-    command.arg("main.mjs").current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg("main.mjs").current_dir(packages()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut node = command.spawn().unwrap_or_else(|error| panic!("node is needed: {error}"));
     node.stdin.take().unwrap().write_all(Value::from(tasks).to_string().as_bytes()).unwrap();
     let output = node.wait_with_output().unwrap();
     assert!(output.status.success(), "{}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Where `scripts/interop` has put the packages, and what uses them.
+fn packages() -> PathBuf {
+    let folder = repository().join(".build/interop");
+    assert!(folder.join("node_modules").is_dir(), "{} has no packages: run scripts/interop", folder.display());
+    folder
 }
 
 fn command_line() -> PathBuf {
