@@ -16,6 +16,8 @@ pub(crate) enum Played {
     Held,
     /// It has been answered.
     Replied,
+    /// Its reply waits.
+    ReplyHeld,
 }
 
 /// Lets the gate handle an event and plays the effects. `current` is the request whose callback is running, if any:
@@ -79,8 +81,10 @@ impl Player<'_> {
                     self.forward(context, &edits);
                 }
             }
+            Effect::HoldReply { context } => self.ended(context, Played::ReplyHeld),
             Effect::Log { level, message } => host::log(log_level(level), &message),
             Effect::Cut { .. } | Effect::Park { .. } => {}
+            Effect::ReleaseReply { context } => self.on(context, host::resume_reply),
             Effect::Reply { context, reply, annotations } => {
                 if self.act_on(context) {
                     self.annotate(&annotations);

@@ -211,6 +211,11 @@ pub(crate) fn resume() {
     let _ = hostcalls::resume_http_request();
 }
 
+/// Lets a reply go on that was held.
+pub(crate) fn resume_reply() {
+    let _ = hostcalls::resume_http_response();
+}
+
 /// Answers a request.
 pub(crate) fn reply(status: u32, headers: Vec<(&str, &str)>, body: &[u8]) {
     let _ = hostcalls::send_http_response(status, headers, Some(body));

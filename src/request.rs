@@ -32,7 +32,7 @@ impl Context for Request {
         match played {
             Played::Forwarded => host::resume(),
             Played::Held if was_held => host::refuse(),
-            Played::Held | Played::Replied => {}
+            Played::Held | Played::Replied | Played::ReplyHeld => {}
         }
     }
 }
@@ -48,7 +48,7 @@ impl HttpContext for Request {
                 self.held = true;
                 Action::Pause
             }
-            Played::Replied => Action::Pause,
+            Played::Replied | Played::ReplyHeld => Action::Pause,
         }
     }
 
@@ -59,11 +59,14 @@ impl HttpContext for Request {
     }
 
     fn on_http_response_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
-        if self.runtime.borrow().watches_responses() {
-            let event = Event::ResponseHeaders { context: ContextId(self.context), headers: &CurrentReply };
-            play(&self.runtime, event, Some(self.context));
+        if !self.runtime.borrow().watches_responses() {
+            return Action::Continue;
         }
-        Action::Continue
+        let event = Event::ResponseHeaders { context: ContextId(self.context), headers: &CurrentReply };
+        match play(&self.runtime, event, Some(self.context)) {
+            Played::ReplyHeld => Action::Pause,
+            Played::Forwarded | Played::Held | Played::Replied => Action::Continue,
+        }
     }
 }
 

@@ -234,7 +234,13 @@ impl Core {
                 let status = u16::try_from(reply.status).expect("a status");
                 self.decide(context, Outcome::Replied { status, headers: text(headers) });
             }
-            Effect::Log { .. } | Effect::Park { .. } | Effect::SetCookies { .. } | Effect::SetTick(_) => {}
+            // What concerns cookies of replies has no place here: its apps set none.
+            Effect::HoldReply { .. }
+            | Effect::Log { .. }
+            | Effect::Park { .. }
+            | Effect::ReleaseReply { .. }
+            | Effect::SetCookies { .. }
+            | Effect::SetTick(_) => {}
         }
     }
 

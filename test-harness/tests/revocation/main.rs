@@ -6,6 +6,7 @@ mod clocks;
 #[expect(dead_code, unreachable_pub, reason = "shared with other test programs")]
 mod deployer;
 mod open;
+mod replies;
 mod service;
 mod tokens;
 
@@ -53,8 +54,13 @@ fn envoy(app: SocketAddr, service: SocketAddr) -> Envoy {
 }
 
 fn start(listener: Listener, app: SocketAddr, service: SocketAddr) -> Envoy {
+    start_between(listener, app, (service, service))
+}
+
+/// The same, with a service for lookups and sign-outs and one for the feed.
+fn start_between(listener: Listener, app: SocketAddr, (lookup, feed): (SocketAddr, SocketAddr)) -> Envoy {
     let listener = listener.option("upgrade_configs", json!([{ "upgrade_type": "websocket" }]));
-    let config = Config::new().cluster("app", app).cluster("lookup", service).cluster("revocations", service);
+    let config = Config::new().cluster("app", app).cluster("lookup", lookup).cluster("revocations", feed);
     let launch = Launch::new(config.listener(listener).build()).concurrency(2);
     let launch = ENVIRONMENT.into_iter().fold(launch, |launch, (name, value)| launch.env(name, value));
     Envoy::start(&launch).expect("Envoy starts")

@@ -114,6 +114,11 @@ pub enum Effect {
         /// What access logs are told.
         annotations: Annotations,
     },
+    /// Hold the reply at hand until [`ReleaseReply`](Self::ReleaseReply) names it.
+    HoldReply {
+        /// The request.
+        context: ContextId,
+    },
     /// Tell the operator.
     Log {
         /// How urgent it is.
@@ -123,6 +128,11 @@ pub enum Effect {
     },
     /// Hold a request until a later effect names it.
     Park {
+        /// The request.
+        context: ContextId,
+    },
+    /// Let a reply go on that was held.
+    ReleaseReply {
         /// The request.
         context: ContextId,
     },

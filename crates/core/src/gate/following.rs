@@ -1,9 +1,11 @@
 //! Following revocations, and what they do to requests: refused, stripped of a fresh token, cut.
 
+use std::time::Duration;
+
 use super::event::{Callout, CalloutId, ContextId, Effect, LogLevel, ReplyHeaders};
 use super::failing::Occasionally;
 use super::streams::Streams;
-use super::{Effects, Gate};
+use super::{Effects, Gate, TICK};
 use crate::claims::Session;
 use crate::config::{OnStaleFeed, StreamPolicy};
 use crate::cookie;
@@ -66,9 +68,8 @@ impl Gate {
         if policy.on_stale == OnStaleFeed::Deny && u128::from(age) > policy.max_age.as_millis() {
             return Err(Denial::StaleFeed);
         }
-        // Without `auth_time` only the time of issue tells a session from those after the revocation, and the app is about
-        // to change it.
-        if issuer_path && session.auth_time().is_none() && age > follower.promised_delay_ms() {
+        // The app is about to change the time of issue.
+        if issuer_path && self.may_outlive_its_end(session, Duration::ZERO) {
             return Err(Denial::StaleFeed);
         }
         if !following.streams.has_room() {
@@ -91,18 +92,37 @@ impl Gate {
     pub(super) fn replied(&mut self, context: ContextId, headers: &dyn ReplyHeaders, effects: &mut Effects) {
         let Some(following) = &mut self.following else { return };
         let Some(stream) = following.streams.get(context) else { return };
-        if !following.follower.revocations().end(&stream.session) {
-            if stream.issuer_path {
-                let (session, shown) = (stream.session.clone(), stream.cookies.clone());
-                self.observe((session, &shown), headers, effects);
-            }
-            return;
-        }
-        if !stream.issuer_path {
+        let has_ended = following.follower.revocations().end(&stream.session);
+        if has_ended && !stream.issuer_path {
             following.streams.gone(context);
             self.counters.count(Metric::Cut(CutReason::Revoked));
             return effects.push(Effect::Cut { context });
         }
+        if !stream.issuer_path {
+            return;
+        }
+        let (session, shown) = (stream.session.clone(), stream.cookies.clone());
+        if has_ended || self.may_outlive_its_end(&session, TICK) {
+            self.drop_sessions(context, headers, effects);
+        }
+        if !has_ended {
+            self.observe(context, (session, &shown), headers, effects);
+        }
+    }
+
+    /// Whether a token that the app issues for this session now could be spared by a revocation of before: there is only the
+    /// time of issue to tell them apart, and nothing has been heard for longer than the service promises. The clock may be
+    /// this much `behind`.
+    fn may_outlive_its_end(&self, session: &Session, behind: Duration) -> bool {
+        let Some(Following { follower, .. }) = self.following.as_ref().filter(|_| session.auth_time().is_none()) else {
+            return false;
+        };
+        let age = follower.age_ms(self.now).map_or(Duration::MAX, Duration::from_millis);
+        age.saturating_add(behind) > Duration::from_millis(follower.promised_delay_ms())
+    }
+
+    /// Takes the cookies that set a session out of a reply.
+    fn drop_sessions(&mut self, context: ContextId, headers: &dyn ReplyHeaders, effects: &mut Effects) {
         let (dropped, kept): (Vec<_>, Vec<_>) =
             headers.set_cookies().into_iter().partition(|line| cookie::sets_session(line, &self.policy.names));
         if !dropped.is_empty() {

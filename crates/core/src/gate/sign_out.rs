@@ -4,7 +4,7 @@
 //! has to be a `POST` from the application's own pages: another site could sign users out otherwise.
 //!
 //! The application's own sign-out can be observed: a reply on an issuer path that takes the whole session away and gives no
-//! new one. It is not held back; what the service has not written is asked for again.
+//! new one. It is held back until the service has written the revocation or has failed to once; then it is asked again.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -40,10 +40,8 @@ pub(super) struct SignOuts {
 /// A sign-out that waits.
 #[derive(Debug)]
 struct SignOut {
-    /// What waits for it: nothing once the client has gone, and then it is written all the same.
-    pass: Option<Pass>,
+    waiter: Waiter,
     session: Rc<Session>,
-    reply: Reply,
     id: String,
     /// When it is to be asked for; once it is, when it is given up.
     due: UnixMillis,
@@ -51,7 +49,18 @@ struct SignOut {
     tries: u8,
 }
 
-/// How often a sign-out that nobody waits for is asked for again.
+/// Who waits for a sign-out.
+#[derive(Debug)]
+enum Waiter {
+    /// A request to the gate's own path, and its answer.
+    Request(Box<(Pass, Reply)>),
+    /// The client of this request, whose reply by the app is held.
+    Reply(ContextId),
+    /// Nobody any more: the client has gone, or its reply. It is written all the same.
+    Nobody,
+}
+
+/// How often the app's own sign-out is asked for again.
 const TRIES: u8 = 60;
 
 /// After a failure it is asked for again this much later.
@@ -59,6 +68,16 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The most of them in one worker.
 const LIMIT: usize = 1024;
+
+impl Waiter {
+    fn is_of(&self, context: ContextId) -> bool {
+        match self {
+            Self::Request(request) => request.0.context == context,
+            Self::Reply(waiting) => *waiting == context,
+            Self::Nobody => false,
+        }
+    }
+}
 
 impl SignOuts {
     /// Whether this callout asks for one.
@@ -69,7 +88,9 @@ impl SignOuts {
     /// A client has gone.
     pub(super) fn gone(&mut self, context: ContextId) {
         for sign_out in self.queued.iter_mut().chain(self.asked.values_mut()) {
-            sign_out.pass.take_if(|pass| pass.context == context);
+            if sign_out.waiter.is_of(context) {
+                sign_out.waiter = Waiter::Nobody;
+            }
         }
     }
 
@@ -150,7 +171,8 @@ impl Gate {
         }
         effects.extend([Effect::Park { context: pass.context }, Effect::Enqueue]);
         let id = self.nonces.text();
-        self.sign_outs.queued.push(SignOut { pass: Some(pass), session, reply, id, due: UnixMillis(0), tries: 0 });
+        let waiter = Waiter::Request(Box::new((pass, reply)));
+        self.sign_outs.queued.push(SignOut { waiter, session, id, due: UnixMillis(0), tries: 0 });
     }
 
     /// The names of the cookies that the app gets of a session, where it is to be seen whether it takes them away.
@@ -164,9 +186,10 @@ impl Gate {
         }
     }
 
-    /// Looks whether a reply of the app ends its request's session, and has it ended everywhere.
+    /// Looks whether a reply of the app ends its request's session, and has it ended everywhere before the client hears.
     pub(super) fn observe(
         &mut self,
+        context: ContextId,
         (session, shown): (Rc<Session>, &[Vec<u8>]),
         headers: &dyn ReplyHeaders,
         effects: &mut Effects,
@@ -178,9 +201,9 @@ impl Gate {
             return self.counters.count(Metric::SignOut(SignOutResult::Failed));
         }
         self.counters.count(Metric::SignOut(SignOutResult::Observed));
-        effects.push(Effect::Enqueue);
-        let (id, reply) = (self.nonces.text(), Reply::signed_out(None, Vec::new()));
-        self.sign_outs.queued.push(SignOut { pass: None, session, reply, id, due: UnixMillis(0), tries: TRIES });
+        effects.extend([Effect::HoldReply { context }, Effect::Enqueue]);
+        let (waiter, id) = (Waiter::Reply(context), self.nonces.text());
+        self.sign_outs.queued.push(SignOut { waiter, session, id, due: UnixMillis(0), tries: TRIES });
     }
 
     /// Asks the service to end what has been queued. Only called where the host lets the root context make callouts.
@@ -223,19 +246,23 @@ impl Gate {
     }
 
     fn ended(&mut self, sign_out: SignOut, is_durable: bool, effects: &mut Effects) {
-        if !is_durable && sign_out.tries > 0 {
+        let SignOut { waiter, session, id, tries, .. } = sign_out;
+        match waiter {
+            Waiter::Request(request) => match *request {
+                (pass, reply) if is_durable => answer(pass.context, reply, effects),
+                (pass, _) => self.refuse(pass, Denial::LookupFailed, None, effects),
+            },
+            Waiter::Reply(context) => effects.push(Effect::ReleaseReply { context }),
+            Waiter::Nobody => {}
+        }
+        if !is_durable && tries > 0 {
             // The id is the same, so it is written once.
-            let (due, tries) = (self.now.after(RETRY), sign_out.tries - 1);
-            return self.sign_outs.queued.push(SignOut { due, tries, ..sign_out });
+            let (waiter, due, tries) = (Waiter::Nobody, self.now.after(RETRY), tries - 1);
+            return self.sign_outs.queued.push(SignOut { waiter, session, id, due, tries });
         }
         let result = if is_durable { SignOutResult::Durable } else { SignOutResult::Failed };
         self.counters.count(Metric::SignOut(result));
-        self.audit_sign_out(&sign_out.session, is_durable, effects);
-        match sign_out.pass {
-            Some(pass) if is_durable => answer(pass.context, sign_out.reply, effects),
-            Some(pass) => self.refuse(pass, Denial::LookupFailed, None, effects),
-            None => {}
-        }
+        self.audit_sign_out(&session, is_durable, effects);
     }
 }
 
