@@ -61,6 +61,10 @@ pub(super) fn mentions(piece: &[u8], names: &[Name]) -> bool {
     if names.iter().all(|name| piece.len() < name.base.len()) {
         return false;
     }
+    // What nearly every mention is.
+    if names.iter().any(|name| piece.starts_with(name.text.as_bytes())) {
+        return true;
+    }
     let start = piece.iter().position(|byte| !is_separator(*byte) && *byte != b'=').unwrap_or(piece.len());
     let piece = piece.get(start..).unwrap_or_default();
     // Further on, only a name with `=` after it counts. Looked up once: the time must stay linear.

@@ -39,15 +39,15 @@ pub fn scan<'a>(lines: &[&'a [u8]], names: &[Name], limits: &Limits) -> Result<S
     if size > limits.header_bytes {
         return Err(CredentialError::HeaderTooLarge);
     }
-    let mentioned = pairs(lines).filter(|pair| mentions(pair.bytes, names)).count();
-    if mentioned == 0 {
+    let mentioned: Vec<_> = pairs(lines).filter(|pair| mentions(pair.bytes, names)).collect();
+    if mentioned.is_empty() {
         return Ok(Scan { credential: None, strangers: false });
     }
     for (index, name) in names.iter().enumerate() {
-        let value = Found::gather(lines, name, limits).value(limits)?;
+        let value = Found::gather(&mentioned, name, limits).value(limits)?;
         if let Some(value) = value {
             return Ok(Scan {
-                strangers: mentioned > value.pairs(),
+                strangers: mentioned.len() > value.pairs(),
                 credential: Some(Credential { name: index, value }),
             });
         }
@@ -150,9 +150,9 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn gather(lines: &[&'a [u8]], name: &Name, limits: &Limits) -> Self {
+    fn gather(mentioned: &[Pair<'a>], name: &Name, limits: &Limits) -> Self {
         let mut found = Self::default();
-        for pair in pairs(lines) {
+        for pair in mentioned {
             let Some(pair_name) = pair.name.filter(|pair_name| pair_name.starts_with(name.as_str().as_bytes())) else {
                 continue;
             };

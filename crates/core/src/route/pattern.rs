@@ -1,7 +1,7 @@
 //! What a rule says of paths.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::{fmt, iter};
 
 /// A pattern for decoded paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Pattern {
         match self {
             Self::Exact(text) => text.path == path,
             Self::Prefix(text) => is_below(&text.path, path),
-            Self::Glob(glob) => glob_matches(glob, &segments(path), |one, other| one == other),
+            Self::Glob(glob) => glob_matches(glob, segments(path), |one, other| one == other),
         }
     }
 
@@ -80,10 +80,10 @@ impl Pattern {
             Self::Exact(text) => text.loose == loose,
             Self::Prefix(text) => is_below(&text.loose, loose),
             Self::Glob(glob) => {
-                let matches = |segments: &[&str]| glob_matches(glob, segments, str::eq_ignore_ascii_case);
-                let (bare, mut slashed) = (segments(loose), segments(loose));
-                slashed.push("");
-                matches(&segments(path)) || matches(&bare) || matches(&slashed)
+                let slashed = segments(loose).chain(iter::once(""));
+                glob_matches(glob, segments(path), str::eq_ignore_ascii_case)
+                    || glob_matches(glob, segments(loose), str::eq_ignore_ascii_case)
+                    || glob_matches(glob, slashed, str::eq_ignore_ascii_case)
             }
         }
     }
@@ -102,8 +102,8 @@ pub(super) fn loose(path: &str) -> Cow<'_, str> {
     if bare.bytes().any(|byte| byte.is_ascii_uppercase()) { bare.to_ascii_lowercase().into() } else { bare.into() }
 }
 
-fn segments(path: &str) -> Vec<&str> {
-    path.split('/').skip(1).collect()
+fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
+    path.split('/').skip(1)
 }
 
 fn is_below(prefix: &str, path: &str) -> bool {
@@ -111,16 +111,23 @@ fn is_below(prefix: &str, path: &str) -> bool {
     rest.is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
 }
 
-fn glob_matches(glob: &[String], path: &[&str], same: impl Fn(&str, &str) -> bool + Copy) -> bool {
-    match (glob.split_first(), path.split_first()) {
-        (None, None) => true,
-        (Some((first, rest)), _) if first == "**" => {
-            (0..=path.len()).any(|skipped| glob_matches(rest, path.get(skipped..).unwrap_or_default(), same))
+fn glob_matches<'a>(
+    glob: &[String],
+    mut path: impl Iterator<Item = &'a str> + Clone,
+    same: impl Fn(&str, &str) -> bool + Copy,
+) -> bool {
+    let Some((first, glob)) = glob.split_first() else { return path.next().is_none() };
+    if first != "**" {
+        return path.next().is_some_and(|segment| segment_matches(first, segment, same))
+            && glob_matches(glob, path, same);
+    }
+    loop {
+        if glob_matches(glob, path.clone(), same) {
+            return true;
         }
-        (Some((first, glob)), Some((segment, path))) => {
-            segment_matches(first, segment, same) && glob_matches(glob, path, same)
+        if path.next().is_none() {
+            return false;
         }
-        _ => false,
     }
 }
 

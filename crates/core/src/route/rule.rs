@@ -144,14 +144,7 @@ impl Match {
     /// For the request as a whole.
     #[must_use]
     pub fn whole(self) -> Holds {
-        let parts = [self.host, self.method, self.path];
-        if parts.contains(&Holds::No) {
-            Holds::No
-        } else if parts.contains(&Holds::Perhaps) {
-            Holds::Perhaps
-        } else {
-            Holds::Yes
-        }
+        self.host.and(|| self.method).and(|| self.path)
     }
 }
 
@@ -172,42 +165,45 @@ impl Rules {
     /// without; a checked configuration ends with a rule that matches everything.
     #[must_use]
     pub fn treatment(&self, line: &RequestLine<'_>) -> Treatment {
+        let path = self.path(line);
+        let parts = self.parts(line, &path);
         let mut treatment: Option<Treatment> = None;
-        self.try_each(line, |rule, _, holds| {
-            if holds != Holds::No {
-                treatment = Some(treatment.map_or(rule.treatment, |stricter| stricter.strictest(rule.treatment)));
+        for rule in &self.ordered {
+            let holds = rule.holds(&parts);
+            if holds == Holds::No {
+                continue;
             }
-        });
+            treatment = Some(treatment.map_or(rule.treatment, |stricter| stricter.strictest(rule.treatment)));
+            if holds == Holds::Yes {
+                break;
+            }
+        }
         treatment.unwrap_or_default()
     }
 
     /// How far each rule holds for a request, up to the first that does.
     #[must_use]
     pub fn explain(&self, line: &RequestLine<'_>) -> Vec<Match> {
-        let mut tried = Vec::new();
-        self.try_each(line, |_, matched, _| tried.push(matched));
-        tried
+        let path = self.path(line);
+        let parts = self.parts(line, &path);
+        let after_first =
+            self.ordered.iter().position(|rule| rule.holds(&parts) == Holds::Yes).map_or(usize::MAX, |at| at + 1);
+        self.ordered.iter().take(after_first).map(|rule| rule.explain(&parts)).collect()
     }
 
-    /// Tries the rules in order, up to the first that holds.
-    fn try_each(&self, line: &RequestLine<'_>, mut tried: impl FnMut(&Rule, Match, Holds)) {
-        let path = if self.paths { line.path() } else { Path::Ambiguous };
-        let parts = Parts {
+    fn path<'a>(&self, line: &RequestLine<'a>) -> Path<'a> {
+        if self.paths { line.path() } else { Path::Ambiguous }
+    }
+
+    fn parts<'a>(&self, line: &RequestLine<'a>, path: &'a Path<'_>) -> Parts<'a> {
+        Parts {
             method: line.method,
             host: if self.hosts { line.host() } else { Host::Ambiguous },
-            loose: match &path {
+            loose: match path {
                 Path::Plain(path) => loose(path),
                 Path::Ambiguous => Cow::Borrowed(""),
             },
-            path: &path,
-        };
-        for rule in &self.ordered {
-            let matched = rule.holds(&parts);
-            let holds = matched.whole();
-            tried(rule, matched, holds);
-            if holds == Holds::Yes {
-                break;
-            }
+            path,
         }
     }
 
@@ -231,12 +227,20 @@ impl Rule {
         self.hosts.is_empty() && self.methods.is_empty() && self.paths.is_empty()
     }
 
-    fn holds(&self, parts: &Parts<'_>) -> Match {
+    fn explain(&self, parts: &Parts<'_>) -> Match {
         Match {
             host: self.holds_for_host(&parts.host),
             method: self.holds_for_method(parts.method),
             path: self.holds_for_path(parts.path, &parts.loose),
         }
+    }
+
+    /// Whether it holds for the request as a whole. Most rules do not hold for most requests, so what is soonest seen is
+    /// looked at first.
+    fn holds(&self, parts: &Parts<'_>) -> Holds {
+        self.holds_for_method(parts.method)
+            .and(|| self.holds_for_path(parts.path, &parts.loose))
+            .and(|| self.holds_for_host(&parts.host))
     }
 
     fn holds_for_host(&self, host: &Host<'_>) -> Holds {
@@ -262,10 +266,22 @@ impl Rule {
     fn holds_for_path(&self, path: &Path<'_>, loose: &str) -> Holds {
         match path {
             _ if self.paths.is_empty() => Holds::Yes,
-            Path::Ambiguous => Holds::Perhaps,
+            // What matches to the letter almost matches, too.
+            Path::Plain(path) if !self.paths.iter().any(|pattern| pattern.almost_matches(path, loose)) => Holds::No,
             Path::Plain(path) if self.paths.iter().any(|pattern| pattern.matches(path)) => Holds::Yes,
-            Path::Plain(path) if self.paths.iter().any(|pattern| pattern.almost_matches(path, loose)) => Holds::Perhaps,
-            Path::Plain(_) => Holds::No,
+            Path::Plain(_) | Path::Ambiguous => Holds::Perhaps,
+        }
+    }
+}
+
+impl Holds {
+    /// What this and that come to. That is only looked at if it counts.
+    fn and(self, that: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::No => Self::No,
+            Self::Yes => that(),
+            Self::Perhaps if that() == Self::No => Self::No,
+            Self::Perhaps => Self::Perhaps,
         }
     }
 }

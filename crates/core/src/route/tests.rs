@@ -267,3 +267,15 @@ fn a_pattern_that_no_path_can_match_is_refused() {
         assert_eq!(HostPattern::new(host), None, "{host}");
     }
 }
+
+proptest::proptest! {
+    /// Rules rely on it: what does not even almost match is not looked at to the letter.
+    #[test]
+    fn what_matches_to_the_letter_almost_matches(pattern in "(/[aB*]{0,2}){1,3}|(/[aB]?){0,2}/\\*\\*/?[aB]?", path in "(/[aB]{0,2}){1,4}") {
+        let plain = pattern.replace('*', "a");
+        for pattern in [Pattern::exact(&plain), Pattern::prefix(&plain), Pattern::glob(&pattern)].into_iter().flatten() {
+            let almost = pattern.almost_matches(&path, &super::pattern::loose(&path));
+            proptest::prop_assert!(almost || !pattern.matches(&path), "{pattern:?} and {path}");
+        }
+    }
+}
