@@ -10,6 +10,7 @@ use crate::scenario::{Seen, Setup, World};
 
 scenarios! {
     a_revoked_session_is_refused_by_every_worker: followed();
+    the_claim_that_names_the_session_may_be_another: followed().with("/sessions/0/claims/sid", "internal.sid");
     a_revoked_subject_may_sign_in_again: followed();
     a_request_that_waits_while_its_session_is_revoked_is_refused: followed();
     a_revoked_session_goes_on_without_a_name_where_none_is_required: followed().with("/routes/0/access", "optional");
@@ -75,6 +76,19 @@ fn a_revoked_session_is_refused_by_every_worker(world: &mut World) {
     everywhere(world, &refreshed, |seen| drop(seen.refused(401)));
     everywhere(world, &laptop, |seen| drop(seen.admitted("alice")));
     world.get_as("bob").admitted("bob");
+}
+
+fn the_claim_that_names_the_session_may_be_another(world: &mut World) {
+    begin(world);
+    let session = |world: &World, name: &str| {
+        let token = world.token("alice").claim("sid", "phone").claim("internal", json!({ "sid": name }));
+        Request::with_cookies(&token.pair())
+    };
+    let (phone, laptop) = (session(world, "phone"), session(world, "laptop"));
+    world.lookup.feed.revoke_session("phone");
+    heard(world);
+    everywhere(world, &phone, |seen| drop(seen.refused(401)));
+    everywhere(world, &laptop, |seen| drop(seen.admitted("alice")));
 }
 
 fn a_revoked_subject_may_sign_in_again(world: &mut World) {

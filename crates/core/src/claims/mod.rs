@@ -34,12 +34,36 @@ pub struct Rules {
     pub issuer: Option<String>,
     /// What `aud` must be, or contain.
     pub audience: Option<String>,
+    /// Where the token says what names its session.
+    pub lasting: Lasting,
+}
+
+/// Where a token says what stays the same for as long as its session lasts, however often it is issued again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lasting {
+    /// The name of the session.
+    pub sid: ClaimPath,
+    /// When the user signed in.
+    pub auth_time: ClaimPath,
+}
+
+impl Default for Lasting {
+    /// The registered claims.
+    fn default() -> Self {
+        Self { sid: ClaimPath::one("sid"), auth_time: ClaimPath::one("auth_time") }
+    }
 }
 
 impl Default for Rules {
     /// Thirty days, as the packages' own default, and an `exp`; any issuer and audience.
     fn default() -> Self {
-        Self { max_session_age: Some(Duration::from_hours(30 * 24)), require_exp: true, issuer: None, audience: None }
+        Self {
+            max_session_age: Some(Duration::from_hours(30 * 24)),
+            require_exp: true,
+            issuer: None,
+            audience: None,
+            lasting: Lasting::default(),
+        }
     }
 }
 
@@ -60,7 +84,7 @@ pub fn check(
         same_as_header(&claims, replicated)?;
     }
     check_parties(&claims, rules)?;
-    Session::new(claims, times, expires_at)
+    Session::new(claims, times, expires_at, &rules.lasting)
 }
 
 /// A byte order mark may be ignored (RFC 8259 section 8.1), and the packages do.

@@ -15,6 +15,11 @@ impl ClaimPath {
         (!names.is_empty() && names.iter().all(|name| !name.is_empty())).then_some(Self(names))
     }
 
+    /// This name alone.
+    pub(super) fn one(name: &str) -> Self {
+        Self(vec![name.to_owned()])
+    }
+
     /// Names joined by dots, such as `org.id`; `None` if one of them is empty.
     #[must_use]
     pub fn dotted(path: &str) -> Option<Self> {

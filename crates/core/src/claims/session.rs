@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{ClaimsError, Condition, Times};
+use jwe_gate_contract::revocation::MAX_NAME_BYTES;
+
+use super::{ClaimsError, Condition, Lasting, Times};
 use crate::revocation::Marks;
 use crate::time::UnixMillis;
 
@@ -16,6 +18,8 @@ pub struct Session {
     issued_at: Option<f64>,
     expiry: Option<f64>,
     expires_at: UnixMillis,
+    sid: Option<String>,
+    auth_time: Option<f64>,
     claims: Map<String, Value>,
     marks: OnceCell<Marks>,
     kind: usize,
@@ -35,19 +39,26 @@ pub struct Keep {
 }
 
 impl Session {
-    pub(super) fn new(claims: Map<String, Value>, times: Times, expires_at: UnixMillis) -> Result<Self, ClaimsError> {
+    pub(super) fn new(
+        claims: Map<String, Value>,
+        times: Times,
+        expires_at: UnixMillis,
+        lasting: &Lasting,
+    ) -> Result<Self, ClaimsError> {
         let subject = match claims.get("sub") {
             None => return Err(ClaimsError::MissingSub),
             Some(Value::String(subject)) if subject.is_empty() => return Err(ClaimsError::MissingSub),
             Some(Value::String(subject)) => subject.clone(),
             Some(_) => return Err(ClaimsError::ClaimTypeInvalid),
         };
-        let (issued_at, expiry) = (times.iat, times.exp);
+        let sid = lasting.sid.of(&claims).and_then(Value::as_str).filter(|sid| names_a_session(sid));
         Ok(Self {
             subject,
-            issued_at,
-            expiry,
+            issued_at: times.iat,
+            expiry: times.exp,
             expires_at,
+            sid: sid.map(str::to_owned),
+            auth_time: lasting.auth_time.of(&claims).and_then(Value::as_f64),
             claims,
             kind: 0,
             met: 0,
@@ -90,19 +101,19 @@ impl Session {
     /// `jti`, if it is a string. Auth.js makes a new one whenever it issues the token again.
     #[must_use]
     pub fn jti(&self) -> Option<&str> {
-        self.text("jti")
+        self.claims.get("jti").and_then(Value::as_str)
     }
 
-    /// `sid`, if the app sets it: the same for as long as the session lasts.
+    /// The name of the session (`sid`, or as configured), if the app sets it: the same for as long as it lasts.
     #[must_use]
     pub fn sid(&self) -> Option<&str> {
-        self.text("sid")
+        self.sid.as_deref()
     }
 
-    /// `auth_time` in seconds, if the app sets it: when the user signed in.
+    /// When the user signed in (`auth_time`, or as configured) in seconds, if the app sets it.
     #[must_use]
     pub fn auth_time(&self) -> Option<f64> {
-        self.claims.get("auth_time").and_then(Value::as_f64)
+        self.auth_time
     }
 
     /// Everything that the token says.
@@ -141,17 +152,20 @@ impl Session {
         self.met = Condition::met(&keep.conditions, &self.claims);
         self.kind = kind;
         self.claims.retain(|name, value| match name.as_str() {
-            "auth_time" | "jti" | "sid" if value.is_string() || value.is_number() => true,
+            "jti" if value.is_string() => true,
             name => keep.claims.iter().any(|kept| kept == name),
         });
-        self.kept_bytes =
-            self.subject.len() + self.claims.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
+        self.kept_bytes = self.subject.len()
+            + self.sid.as_ref().map_or(0, String::len)
+            + self.claims.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
         (self.kept_bytes <= keep.max_bytes).then_some(self)
     }
+}
 
-    fn text(&self, name: &str) -> Option<&str> {
-        self.claims.get(name).and_then(Value::as_str)
-    }
+/// Whether a session can be ended under this name. An empty one would be that of all sessions for which the app has none, and
+/// the service takes neither a longer one nor a NUL. Without a name it is ended with all others of its subject.
+fn names_a_session(sid: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&sid.len()) && !sid.contains('\0')
 }
 
 /// Roughly what a value takes in memory beside itself, in bytes.

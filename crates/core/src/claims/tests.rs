@@ -38,6 +38,30 @@ fn a_session_says_what_the_token_says() {
 }
 
 #[test]
+fn what_lasts_as_long_as_the_session_may_stand_elsewhere() {
+    let path = |names: &str| ClaimPath::dotted(names).unwrap();
+    let lasting = Lasting { sid: path("internal.sid"), auth_time: path("signed_in") };
+    let rules = Rules { lasting, ..lenient() };
+    let claims = json!({"sub": "a", "sid": "x", "auth_time": 1, "internal": {"sid": "s"}, "signed_in": 7});
+    let session = checked(&claims, &rules).unwrap();
+    // And it stays when the other claims go.
+    for session in [session.clone(), session.kept(0, &Keep { max_bytes: 2, ..Keep::default() }).unwrap()] {
+        assert_eq!((session.sid(), session.auth_time()), (Some("s"), Some(7.0)));
+    }
+    let session = checked(&claims, &lenient()).unwrap();
+    assert_eq!((session.sid(), session.auth_time()), (Some("x"), Some(1.0)));
+}
+
+#[test]
+fn a_sid_under_which_no_session_could_be_ended_is_none() {
+    for sid in [json!(""), json!(7), json!(null), json!("a\0b"), json!("x".repeat(1025))] {
+        assert_eq!(checked(&json!({"sub": "a", "sid": sid}), &lenient()).unwrap().sid(), None, "{sid}");
+    }
+    let longest = "x".repeat(1024);
+    assert_eq!(checked(&json!({"sub": "a", "sid": longest}), &lenient()).unwrap().sid(), Some(&*longest));
+}
+
+#[test]
 fn times_are_judged_with_fifteen_seconds_of_tolerance() {
     let cases = [
         (json!({"exp": NOW - 14}), Ok(())),

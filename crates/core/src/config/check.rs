@@ -7,7 +7,9 @@ use jwe_gate_contract::{LookupSecret, MAX_FIELDS, is_field_name};
 use super::environment::{Environment, number, secrets, switch, variable};
 use super::error::{ConfigError, Fault};
 use super::identity::{identity, jwt};
-use super::raw::{RawAccessLog, RawBypass, RawCache, RawConfig, RawFailures, RawLimits, RawLookup, RawSession};
+use super::raw::{
+    RawAccessLog, RawBypass, RawCache, RawConfig, RawFailures, RawLasting, RawLimits, RawLookup, RawSession,
+};
 use super::replies::replies;
 use super::revocation;
 use super::routes::routes;
@@ -17,7 +19,7 @@ use super::{
     AccessLog, BypassConfig, CacheConfig, Checked, Config, FailureLimit, LookupConfig, OnLookupError, SessionConfig,
     WaitingLimits,
 };
-use crate::claims::Rules;
+use crate::claims::{Lasting, Rules};
 use crate::cookie::{Limits, Name};
 use crate::jwe::Profile;
 use crate::mac::MacKey;
@@ -129,6 +131,7 @@ impl Reader<'_> {
             require_exp: raw.require_exp.unwrap_or(true),
             issuer: raw.issuer,
             audience: raw.audience,
+            lasting: lasting(raw.claims),
         };
         if raw.name.as_deref() == Some("") {
             return Err(ConfigError::new(format!("{path}.name"), Fault::Empty));
@@ -252,6 +255,11 @@ fn max_session_age(raw: Option<MaxAge>) -> Option<Duration> {
         Some(MaxAge::Off) => None,
         Some(MaxAge::Seconds(seconds)) => Some(Duration::from_secs(seconds)),
     }
+}
+
+fn lasting(raw: RawLasting) -> Lasting {
+    let Lasting { sid, auth_time } = Lasting::default();
+    Lasting { sid: raw.sid.map_or(sid, |path| path.0), auth_time: raw.auth_time.map_or(auth_time, |path| path.0) }
 }
 
 fn same_tokens(one: &SessionConfig, other: &SessionConfig) -> bool {

@@ -9,7 +9,7 @@ use super::identity::RawIdentity;
 use super::json::Json;
 use super::replies::RawReplies;
 use super::routes::RawRoute;
-use super::scalar::{MaxAge, SecretRef, Whole};
+use super::scalar::{MaxAge, RawClaimPath, SecretRef, Whole};
 use super::structure;
 use super::{OnLookupError, OnStaleFeed, StreamPolicy, SubjectLog};
 use crate::capabilities::Host;
@@ -123,6 +123,24 @@ pub(super) struct RawSession {
     /// Whether a token in `Authorization: Bearer` is taken when the request has no session cookie.
     #[cfg_attr(feature = "schema", schemars(extend("default" = true)))]
     pub(super) bearer: Option<bool>,
+    /// Where the token says what stays the same however often it is issued again: what a session is ended by.
+    #[serde(default)]
+    pub(super) claims: RawLasting,
+}
+
+/// Where a token says what stays the same however often it is issued again.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLasting {
+    /// The name of the session: a text of 1 to 1024 bytes, another one for each sign-in. A sign-out ends this session
+    /// alone. A session without it, or with anything else there, is ended with all others of its user.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "sid")))]
+    pub(super) sid: Option<RawClaimPath>,
+    /// When the user signed in, in seconds since 1970. Without it `iat` counts, and a new sign-in is refused for longer
+    /// after all sessions of the user were ended.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "auth_time")))]
+    pub(super) auth_time: Option<RawClaimPath>,
 }
 
 /// How users are looked up.
