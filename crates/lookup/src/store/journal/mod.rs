@@ -4,6 +4,7 @@
 //! next writer gets the next number only when the one before can be seen. Whoever has read up to a number has therefore
 //! missed nothing before it. A sequence would hand out numbers that commit out of order.
 
+mod page;
 mod postgres;
 mod sqlite;
 

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jwe_gate_contract::Bounds;
 use sqlx::Row as _;
-use sqlx::postgres::{PgConnection, PgListener, PgPool, PgRow};
+use sqlx::postgres::{PgConnection, PgListener, PgPool};
 
-use super::{Change, Ears, Journal, Named, NewRow, Page, Place, Row, Written, signed};
+use super::page::page;
+use super::{Change, Ears, Journal, NewRow, Page, Written, signed};
 use crate::store::loan::Loan;
-use crate::store::{PostgresPool, StoreError, milliseconds};
+use crate::store::{PostgresPool, StoreError};
 
 /// Revocations in Postgres.
 pub struct PostgresJournal {
@@ -115,14 +115,8 @@ impl PostgresJournal {
                 Ok((incarnation, query.fetch_all(connection).await?))
             })
             .await?;
-        let first = rows.first().ok_or(StoreError::Unreachable)?;
-        let epoch: String = first.try_get(0)?;
-        Ok(Page {
-            origin: format!("{epoch} {incarnation}"),
-            head: milliseconds(first.try_get(1)?),
-            now_ms: milliseconds(first.try_get(2)?),
-            rows: rows.iter().filter_map(|found| row(found).transpose()).collect::<Result<_, _>>()?,
-        })
+        let page = page(&rows)?;
+        Ok(Page { origin: format!("{} {incarnation}", page.origin), ..page })
     }
 }
 
@@ -173,18 +167,6 @@ impl Journal for PostgresJournal {
 fn tells_of_another_writer(error: &StoreError) -> bool {
     let codes = ["23505", "40001", "40P01", "42P07", "42710", "XX000"];
     matches!(error, StoreError::Refused { sqlstate } if codes.contains(&sqlstate.as_str()))
-}
-
-/// The row, unless there is the clock alone.
-fn row(found: &PgRow) -> Result<Option<Row>, sqlx::Error> {
-    let (Some(seq), Some(kind)) = (found.try_get::<Option<i64>, _>(3)?, found.try_get::<Option<String>, _>(4)?) else {
-        return Ok(None);
-    };
-    let number = |index: usize| found.try_get::<i64, _>(index).map(milliseconds);
-    let named = Named::from_columns(&kind, found.try_get(5)?).ok_or(sqlx::Error::RowNotFound)?;
-    let bounds = Bounds { signed_in_before_ms: number(7)?, issued_before_ms: number(8)? };
-    let place = Place { seq: milliseconds(seq), at_ms: number(6)? };
-    Ok(Some(Row { place, until_ms: number(9)?, named, bounds }))
 }
 
 /// One reads, two write, one listens.

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use jwe_gate_contract::Bounds;
 use sqlx::Row as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 
-use super::{Ears, Journal, Named, NewRow, Page, Place, Row, Written, signed};
-use crate::store::{StoreError, milliseconds};
+use super::page::page;
+use super::{Ears, Journal, NewRow, Page, Written, signed};
+use crate::store::StoreError;
 
 /// Revocations in an `SQLite` file.
 pub struct SqliteJournal {
@@ -66,14 +66,7 @@ impl Journal for SqliteJournal {
 
     async fn read(&self, after: u64, limit: u32) -> Result<Page, StoreError> {
         let query = sqlx::query(READ).bind(&self.realm).bind(signed(after)).bind(limit);
-        let rows = query.fetch_all(&self.pool).await?;
-        let first = rows.first().ok_or(StoreError::Unreachable)?;
-        Ok(Page {
-            origin: first.try_get(0)?,
-            head: milliseconds(first.try_get(1)?),
-            now_ms: milliseconds(first.try_get(2)?),
-            rows: rows.iter().filter_map(|found| row(found).transpose()).collect::<Result<_, _>>()?,
-        })
+        page(&query.fetch_all(&self.pool).await?)
     }
 
     async fn prune(&self, limit: u32) -> Result<u64, StoreError> {
@@ -88,18 +81,6 @@ impl Journal for SqliteJournal {
 
 fn written(row: &SqliteRow, is_new: bool) -> Result<Written, sqlx::Error> {
     Ok(Written::from_columns(row.try_get(0)?, row.try_get(1)?, is_new, row.try_get(2)?))
-}
-
-/// The row, unless there is the clock alone.
-fn row(found: &SqliteRow) -> Result<Option<Row>, sqlx::Error> {
-    let (Some(seq), Some(kind)) = (found.try_get::<Option<i64>, _>(3)?, found.try_get::<Option<String>, _>(4)?) else {
-        return Ok(None);
-    };
-    let number = |index: usize| found.try_get::<i64, _>(index).map(milliseconds);
-    let named = Named::from_columns(&kind, found.try_get(5)?).ok_or(sqlx::Error::RowNotFound)?;
-    let bounds = Bounds { signed_in_before_ms: number(7)?, issued_before_ms: number(8)? };
-    let place = Place { seq: milliseconds(seq), at_ms: number(6)? };
-    Ok(Some(Row { place, until_ms: number(9)?, named, bounds }))
 }
 
 const CONNECTIONS: u32 = 2;
