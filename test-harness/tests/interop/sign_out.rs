@@ -35,6 +35,7 @@ fn the_applications_own_sign_out_ends_the_session_on_every_proxy() {
     let begun = Instant::now();
     let reply = phone.sign_out(proxies[1].address("gate"));
     assert_eq!((reply.status, phone.token()), (302, None), "{reply:?}");
+    assert_eq!(service.revocations(), 1, "the browser has its reply, and the sign-out has not been written");
     for proxy in &proxies {
         wait_until("the session to be refused", || seen(proxy, &copy) == [None]);
     }
@@ -48,7 +49,6 @@ fn the_applications_own_sign_out_ends_the_session_on_every_proxy() {
         assert_eq!(seen(proxy, &copy), [None]);
         health::check(proxy);
     }
-    assert_eq!(service.revocations(), 1);
 }
 
 #[test]
