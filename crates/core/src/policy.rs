@@ -9,7 +9,7 @@ use crate::capabilities::Capabilities;
 use crate::claims::{self, Condition, Keep};
 use crate::config::{
     AccessLog, CacheConfig, Config, FailureLimit, IdentityConfig, LookupConfig, OnLookupError, OnStaleFeed,
-    RevocationConfig, RoutesConfig, SessionConfig, SignOutConfig, StreamPolicy, WaitingLimits,
+    RevocationConfig, RoutesConfig, SessionConfig, SignOutConfig, WaitingLimits,
 };
 use crate::cookie::{Limits, Name};
 use crate::gate::{BYPASS_MARKER, Guarded, Replies, STATUS_HEADER};
@@ -105,7 +105,6 @@ pub(crate) struct RevocationPolicy {
     pub(crate) feed: Feed,
     pub(crate) max_age: Duration,
     pub(crate) on_stale: OnStaleFeed,
-    pub(crate) streams: StreamPolicy,
     pub(crate) sign_out: Option<SignOutPolicy>,
     /// Whether the app's own sign-out ends sessions.
     pub(crate) observes_sign_out: bool,
@@ -280,7 +279,6 @@ fn compile_revocation(
         feed,
         max_age: revocation.max_age,
         on_stale: revocation.on_stale,
-        streams: revocation.streams,
         observes_sign_out: revocation.observe_sign_out,
         sign_out: revocation.sign_out.map(|SignOutConfig { path, location }| SignOutPolicy { path, location }),
     })

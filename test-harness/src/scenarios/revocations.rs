@@ -27,6 +27,10 @@ scenarios! {
     streams_of_a_revoked_session_are_cut_and_others_go_on: followed();
     streams_whose_token_expires_are_cut: followed();
     streams_may_outlive_their_token: followed().with("/revocation/stream_policy", "finish");
+    a_rule_lets_its_streams_outlive_their_token: followed().with("/routes", json!([
+        { "hosts": ["downloads.test"], "access": "required", "stream_policy": "finish" },
+        { "access": "required" },
+    ]));
     streams_from_before_another_configuration_are_cut: followed();
 }
 
@@ -305,6 +309,22 @@ fn streams_may_outlive_their_token(world: &mut World) {
     world.advance(3_000);
     assert!(world.is_open(stream));
     world.request(&request).refused(401);
+}
+
+fn a_rule_lets_its_streams_outlive_their_token(world: &mut World) {
+    begin(world);
+    let (short, long) = (almost_over(world), of(world, "alice", "phone"));
+    let download = world.open(&short.clone().host("downloads.test"));
+    let other = world.open(&short);
+    let revoked = world.open(&long.host("downloads.test"));
+    world.advance(3_000);
+    assert!(world.is_open(download) && !world.is_open(other));
+    assert_eq!(world.count("jwe_gate.cut.expired"), 1);
+    // A session that is ended is another matter.
+    assert!(world.is_open(revoked));
+    world.lookup.feed.revoke_session("phone");
+    heard(world);
+    assert!(world.is_open(download) && !world.is_open(revoked));
 }
 
 fn streams_from_before_another_configuration_are_cut(world: &mut World) {

@@ -12,7 +12,7 @@ use super::raw::{
 };
 use super::replies::replies;
 use super::revocation;
-use super::routes::routes;
+use super::routes::{Defaults, routes};
 use super::scalar::{MaxAge, SecretRef, Whole};
 use super::sign_in::{allowed_origins, sign_in};
 use super::{
@@ -39,10 +39,11 @@ pub(super) fn checked(raw: RawConfig, environment: Environment<'_>) -> Checked<C
     let mut reader = Reader { environment, warnings: Vec::new() };
     let sessions = reader.sessions(raw.sessions)?;
     let lookup = reader.lookup(raw.lookup, raw.on_lookup_error)?;
+    let streams = raw.revocation.as_ref().map(|revocation| revocation.stream_policy.unwrap_or_default());
     let revocation = revocation::checked(raw.revocation, lookup.as_ref(), &sessions, &mut reader.warnings)?;
     let bypass = reader.bypass(raw.bypass)?;
     let fields = lookup.as_ref().map_or(&[][..], |lookup| lookup.fields.as_slice());
-    let routes = routes(raw.routes, &sessions, fields, raw.report)?;
+    let routes = routes(raw.routes, &sessions, fields, Defaults { report: raw.report, streams })?;
     let public_url = raw.public_url.as_deref();
     let sign_in = sign_in(public_url, raw.sign_in.as_deref(), &routes.rules)?;
     let mut raw_identity = raw.identity;

@@ -42,6 +42,8 @@ pub enum Fault {
     NoSecret,
     /// Revocations need `lookup`: its secret and its realm.
     NeedsLookup,
+    /// Only where revocations are followed are streams watched.
+    NeedsRevocation,
     /// The field says what happens to requests without a session, and the rule lets them pass.
     OnlyRequired,
     /// The number is outside these bounds.
@@ -167,6 +169,7 @@ impl fmt::Display for Fault {
             Self::HeaderReserved => "is a header that the proxy or the gate needs for itself",
             Self::NoSecret => "no secret: set `secrets`, or one of AUTH_SECRET, NEXTAUTH_SECRET, JWT_SECRET",
             Self::NeedsLookup => "needs `lookup`: its secret and its realm",
+            Self::NeedsRevocation => "needs `revocation`: without it no stream is watched",
             Self::NotInThisProxy => "is not possible in this proxy, where a callback acts on its own request alone",
             Self::OwnCluster => "must be another cluster than that of `lookup`: its answers are held back",
             Self::OnlyRequired => "has a meaning only with the access `required`",

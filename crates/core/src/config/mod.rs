@@ -166,8 +166,6 @@ pub struct RevocationConfig {
     pub max_age: Duration,
     /// What becomes of sessions when it is older.
     pub on_stale: OnStaleFeed,
-    /// What becomes of open streams when their token expires.
-    pub streams: StreamPolicy,
     /// A path on which the gate itself signs users out.
     pub sign_out: Option<SignOutConfig>,
     /// Whether a session ends when the application takes all its cookies away.
@@ -195,16 +193,16 @@ pub enum OnStaleFeed {
     Serve,
 }
 
-/// What becomes of a stream whose token expires.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+/// What becomes of a stream whose token expires. From the mildest to the strictest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StreamPolicy {
+    /// It goes on to its end.
+    Finish,
     /// It is cut.
     #[default]
     Cut,
-    /// It goes on to its end.
-    Finish,
 }
 
 /// What passes while lookups fail, besides records that are fresh or stale. A denial stays a denial in any case.

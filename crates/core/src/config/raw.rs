@@ -196,7 +196,8 @@ pub(super) struct RawRevocation {
     /// What becomes of sessions when it is older.
     #[cfg_attr(feature = "schema", schemars(extend("default" = "deny")))]
     pub(super) on_stale_feed: Option<OnStaleFeed>,
-    /// What becomes of open replies when their token expires. Those whose session is ended are cut in any case.
+    /// What becomes of open replies when their token expires, where a rule does not say it. Those whose session is ended
+    /// are cut in any case.
     #[cfg_attr(feature = "schema", schemars(extend("default" = "cut")))]
     pub(super) stream_policy: Option<StreamPolicy>,
     /// A path on which the gate itself signs users out.

@@ -7,7 +7,7 @@ use super::check::{bounded, text};
 use super::error::{ConfigError, Fault};
 use super::raw::{RawRevocation, RawSignOut};
 use super::scalar::Whole;
-use super::{LookupConfig, OnStaleFeed, RevocationConfig, SessionConfig, SignOutConfig, StreamPolicy};
+use super::{LookupConfig, OnStaleFeed, RevocationConfig, SessionConfig, SignOutConfig};
 
 /// Revocations are followed where users are looked up, and must be remembered for as long as sessions last.
 pub(super) fn checked(
@@ -39,7 +39,6 @@ pub(super) fn checked(
         poll,
         max_age: Duration::from_secs(max_age),
         on_stale: raw.on_stale_feed.unwrap_or_default(),
-        streams: raw.stream_policy.unwrap_or(StreamPolicy::Cut),
         sign_out: raw.sign_out.map(sign_out).transpose()?,
         observe_sign_out: raw.observe_sign_out,
     }))

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::{ConfigError, Fault};
 use super::scalar::RawClaimPath;
-use super::{Access, Checked, RoutesConfig, SessionConfig};
+use super::{Access, Checked, RoutesConfig, SessionConfig, StreamPolicy};
 use crate::claims::{Condition, Test};
 use crate::route::{HostPattern, Pattern, PatternError, Rule, Rules, Treatment, Unauthenticated};
 
@@ -49,6 +49,9 @@ pub(super) struct RawRoute {
     /// Whether what should be refused is let through, and counted: for trying a rule out.
     #[serde(default)]
     report: bool,
+    /// What becomes of open replies when their token expires; as `revocation.stream_policy` says if not given. Only with
+    /// `revocation`.
+    stream_policy: Option<StreamPolicy>,
 }
 
 /// A pattern for paths.
@@ -85,15 +88,29 @@ pub(super) struct RawCondition {
 /// The most rules, and the most different conditions: each has one bit of a word.
 const MAX: usize = 64;
 
-/// Checks the rules. `fields` are those that the lookup is asked for; `report` makes all rules report.
+/// What is said of all rules.
+#[derive(Clone, Copy)]
+pub(super) struct Defaults {
+    /// All rules report.
+    pub(super) report: bool,
+    /// What becomes of streams where a rule does not say it; nothing where none are watched.
+    pub(super) streams: Option<StreamPolicy>,
+}
+
+/// Checks the rules. `fields` are those that the lookup is asked for.
 pub(super) fn routes(
     raw: Option<Vec<RawRoute>>,
     sessions: &[SessionConfig],
     fields: &[String],
-    report: bool,
+    defaults: Defaults,
 ) -> Checked<RoutesConfig> {
     let Some(raw) = raw else {
-        let everything = Rule { treatment: Treatment { report, ..Treatment::default() }, ..Rule::default() };
+        let treatment = Treatment {
+            streams: defaults.streams.unwrap_or_default(),
+            report: defaults.report,
+            ..Treatment::default()
+        };
+        let everything = Rule { treatment, ..Rule::default() };
         return Ok(RoutesConfig {
             rules: Rules::new(vec![everything]),
             names: vec![Rc::from("0")],
@@ -103,7 +120,7 @@ pub(super) fn routes(
     if raw.len() > MAX {
         return Err(ConfigError::new("routes", Fault::TooMany { max: MAX }));
     }
-    let mut reader = Reader { sessions, fields, claims: Vec::new(), user: Vec::new() };
+    let mut reader = Reader { sessions, fields, defaults, claims: Vec::new(), user: Vec::new() };
     let (mut rules, mut names) = (Vec::new(), Vec::new());
     let last = raw.len().checked_sub(1);
     for (index, route) in raw.into_iter().enumerate() {
@@ -115,7 +132,7 @@ pub(super) fn routes(
             return Err(ConfigError::new(path, Fault::LastRoute));
         }
         names.push(Rc::from(name));
-        rules.push(Rule { treatment: Treatment { report: rule.treatment.report || report, ..rule.treatment }, ..rule });
+        rules.push(rule);
     }
     if rules.is_empty() {
         return Err(ConfigError::new("routes", Fault::Empty));
@@ -126,6 +143,7 @@ pub(super) fn routes(
 struct Reader<'a> {
     sessions: &'a [SessionConfig],
     fields: &'a [String],
+    defaults: Defaults,
     /// The conditions so far, each at the place of its bit: one of claims or one of the user's fields.
     claims: Vec<Option<Condition>>,
     user: Vec<Option<Condition>>,
@@ -138,6 +156,9 @@ impl Reader<'_> {
             [("on_unauthenticated", raw.on_unauthenticated.is_some()), ("conditions", raw.conditions.is_some())];
         if let Some((field, _)) = only_required.iter().find(|(_, set)| *set && !required) {
             return Err(ConfigError::new(format!("{path}.{field}"), Fault::OnlyRequired));
+        }
+        if raw.stream_policy.is_some() && self.defaults.streams.is_none() {
+            return Err(ConfigError::new(format!("{path}.stream_policy"), Fault::NeedsRevocation));
         }
         if raw.name.as_deref().is_some_and(|name| !is_name(name)) {
             return Err(ConfigError::new(format!("{path}.name"), Fault::Name));
@@ -154,7 +175,8 @@ impl Reader<'_> {
                 unauthenticated: raw.on_unauthenticated.unwrap_or_default(),
                 allow_cross_site: raw.allow_cross_site,
                 allow_preflight: raw.allow_preflight,
-                report: raw.report,
+                streams: raw.stream_policy.or(self.defaults.streams).unwrap_or_default(),
+                report: raw.report || self.defaults.report,
             },
         })
     }

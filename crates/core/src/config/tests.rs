@@ -242,3 +242,19 @@ fn presets_come_beside_the_table() {
     assert!(matches!(source("x-webauth-role"), Some(Source::Claim(_))));
     assert_eq!(source("x-user-id"), None);
 }
+
+#[test]
+fn a_rule_says_what_becomes_of_its_streams_or_the_configuration_does() {
+    let policies = |json: &str| -> Vec<StreamPolicy> {
+        let config = parse(json, &[SECRET, LOOKUP]).unwrap();
+        config.routes.rules.as_slice().iter().map(|rule| rule.treatment.streams).collect()
+    };
+    let routes = r#""lookup":{},"routes":[
+        {"paths":[{"exact":"/a"}],"access":"required","stream_policy":"finish"},
+        {"paths":[{"exact":"/b"}],"access":"required","stream_policy":"cut"},
+        {"access":"required"}]"#;
+    let [finish, cut] = [StreamPolicy::Finish, StreamPolicy::Cut];
+    assert_eq!(policies(&format!(r#"{{"revocation":{{}},{routes}}}"#)), [finish, cut, cut]);
+    assert_eq!(policies(&format!(r#"{{"revocation":{{"stream_policy":"finish"}},{routes}}}"#)), [finish, cut, finish]);
+    assert_eq!(policies(r#"{"revocation":{"stream_policy":"finish"},"lookup":{}}"#), [finish]);
+}

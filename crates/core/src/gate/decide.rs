@@ -176,7 +176,8 @@ impl Gate {
     pub(super) fn admit(&mut self, pass: Pass, known: &Known, reason: &'static str, effects: &mut Effects) {
         if let Some(following) = &mut self.following {
             let (session, issuer_path, cookies) = (known.session.clone(), pass.issuer_path, pass.cookies.clone());
-            following.streams.opened(pass.context, Stream { session, issuer_path, cookies });
+            let policy = pass.treatment.streams;
+            following.streams.opened(pass.context, Stream { session, policy, issuer_path, cookies });
         }
         self.counters.count(Metric::Decision(reason));
         let annotations = self.annotations(&pass, reason, "allow", Some(known));

@@ -7,7 +7,7 @@ use super::failing::Occasionally;
 use super::streams::Streams;
 use super::{Effects, Gate, TICK};
 use crate::claims::Session;
-use crate::config::{OnStaleFeed, StreamPolicy};
+use crate::config::OnStaleFeed;
 use crate::cookie;
 use crate::metrics::{CutReason, FeedResult, Gauge, Metric};
 use crate::policy::RevocationPolicy;
@@ -230,11 +230,7 @@ impl Gate {
     }
 
     fn cut_expired(&mut self, now: UnixMillis, effects: &mut Effects) {
-        let cuts = |policy: &RevocationPolicy| policy.streams == StreamPolicy::Cut;
-        let Some(following) = self.following.as_mut().filter(|_| self.policy.revocation.as_ref().is_some_and(cuts))
-        else {
-            return;
-        };
+        let Some(following) = &mut self.following else { return };
         let contexts = following.streams.expired(now);
         self.cut(contexts, CutReason::Expired, effects);
     }

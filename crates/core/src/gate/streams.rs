@@ -5,17 +5,20 @@ use std::rc::Rc;
 
 use super::event::ContextId;
 use crate::claims::Session;
+use crate::config::StreamPolicy;
 use crate::revocation::{News, Revocations};
 use crate::time::UnixMillis;
 
 /// The most of them in one worker. One more is refused: it could not be cut.
 const LIMIT: usize = 1 << 16;
 
+const NEVER: UnixMillis = UnixMillis(u64::MAX);
+
 /// The open requests of one worker.
 #[derive(Debug)]
 pub(super) struct Streams {
     open: BTreeMap<ContextId, Stream>,
-    /// No token of theirs expires before this.
+    /// None of them is to be cut for its token before this.
     first_expiry: UnixMillis,
 }
 
@@ -23,6 +26,8 @@ pub(super) struct Streams {
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) session: Rc<Session>,
+    /// What becomes of it when its token expires.
+    pub(super) policy: StreamPolicy,
     /// Whether the app issues tokens there. Such a request is not cut: it may be the one that ends the session, and its
     /// user should see the reply.
     pub(super) issuer_path: bool,
@@ -32,7 +37,7 @@ pub(super) struct Stream {
 
 impl Streams {
     pub(super) fn new() -> Self {
-        Self { open: BTreeMap::new(), first_expiry: UnixMillis(u64::MAX) }
+        Self { open: BTreeMap::new(), first_expiry: NEVER }
     }
 
     /// Whether one more may be open.
@@ -42,7 +47,7 @@ impl Streams {
 
     /// Notes that a request goes on.
     pub(super) fn opened(&mut self, context: ContextId, stream: Stream) {
-        self.first_expiry = self.first_expiry.min(stream.session.expires_at());
+        self.first_expiry = self.first_expiry.min(stream.expires_at());
         self.open.insert(context, stream);
     }
 
@@ -66,18 +71,27 @@ impl Streams {
         self.take(|stream| !stream.issuer_path && concerns(&stream.session))
     }
 
-    /// Those whose token has expired. They are forgotten, since they are to be cut.
+    /// Those that do not outlive their token, which has expired. They are forgotten, since they are to be cut.
     pub(super) fn expired(&mut self, now: UnixMillis) -> Vec<ContextId> {
         if now < self.first_expiry {
             return Vec::new();
         }
-        let expired = self.take(|stream| stream.session.expires_at() <= now);
-        let expiries = self.open.values().map(|stream| stream.session.expires_at());
-        self.first_expiry = expiries.min().unwrap_or(UnixMillis(u64::MAX));
+        let expired = self.take(|stream| stream.expires_at() <= now);
+        self.first_expiry = self.open.values().map(Stream::expires_at).min().unwrap_or(NEVER);
         expired
     }
 
     fn take(&mut self, mut is_it: impl FnMut(&Stream) -> bool) -> Vec<ContextId> {
         self.open.extract_if(.., |_, stream| is_it(stream)).map(|(context, _)| context).collect()
+    }
+}
+
+impl Stream {
+    /// When it is cut, whatever becomes of its session.
+    fn expires_at(&self) -> UnixMillis {
+        match self.policy {
+            StreamPolicy::Cut => self.session.expires_at(),
+            StreamPolicy::Finish => NEVER,
+        }
     }
 }

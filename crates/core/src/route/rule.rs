@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::pattern::loose;
 use super::{Host, HostPattern, Path, Pattern, RequestLine};
-use crate::config::Access;
+use crate::config::{Access, StreamPolicy};
 
 /// One rule. What it leaves empty it does not look at.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,8 @@ pub struct Treatment {
     pub allow_cross_site: bool,
     /// Whether CORS preflights pass without a session.
     pub allow_preflight: bool,
+    /// What becomes of open replies when their token expires.
+    pub streams: StreamPolicy,
     /// Whether requests that should be refused are let through, and counted.
     pub report: bool,
 }
@@ -67,6 +69,7 @@ impl Default for Treatment {
             unauthenticated: Unauthenticated::Reply,
             allow_cross_site: false,
             allow_preflight: false,
+            streams: StreamPolicy::Cut,
             report: false,
         }
     }
@@ -95,6 +98,7 @@ impl Treatment {
             },
             allow_cross_site: self.allow_cross_site && other.allow_cross_site,
             allow_preflight: self.allow_preflight && other.allow_preflight,
+            streams: self.streams.max(other.streams),
             report: self.report && other.report,
         }
     }

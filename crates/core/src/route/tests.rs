@@ -1,7 +1,7 @@
 //! Every reading of a request that an application may have must be covered by the rule that it falls under.
 
 use super::*;
-use crate::config::Access;
+use crate::config::{Access, StreamPolicy};
 use crate::headers::Field;
 
 fn rule(access: Access, path: Option<Pattern>) -> Rule {
@@ -266,6 +266,16 @@ fn a_pattern_that_no_path_can_match_is_refused() {
     for host in ["", "*", "*.", "a.test:80", "a_b..c", "https://a.test", "a.test/"] {
         assert_eq!(HostPattern::new(host), None, "{host}");
     }
+}
+
+#[test]
+fn streams_are_cut_where_either_of_two_possible_rules_says_so() {
+    let mut downloads = rule(Access::Required, Some(prefix("/downloads")));
+    downloads.treatment.streams = StreamPolicy::Finish;
+    let rules = Rules::new(vec![downloads, rule(Access::Required, None)]);
+    assert_eq!(rules.treatment(&get("/downloads/film")).streams, StreamPolicy::Finish);
+    assert_eq!(rules.treatment(&get("/Downloads/film")).streams, StreamPolicy::Cut);
+    assert_eq!(rules.treatment(&get("/other")).streams, StreamPolicy::Cut);
 }
 
 proptest::proptest! {
