@@ -63,20 +63,22 @@ fn a_late_reply_sets_no_session_that_a_revocation_of_which_nothing_was_heard_wou
 
     *gate.0.lock().unwrap() = false;
     let asked = app.requests();
-    let replies = [&named, &unnamed].map(|cookie| ask(&proxy, "/api/auth/session", cookie));
-    wait_until("the app to be asked", || app.requests() - asked == 2);
+    let replies = [("/api/auth/session", &named), ("/api/auth/session", &unnamed), ("/page?session", &unnamed)];
+    let replies = replies.map(|(path, cookie)| ask(&proxy, path, cookie));
+    wait_until("the app to be asked", || app.requests() - asked == 3);
     feed.set(Mode::Pause);
     // Past the delay that the service promises, by default.
     wait_until("the feed to grow old", || proxy.stat("feed.age_ms").unwrap() > 2_000);
     *gate.0.lock().unwrap() = true;
     gate.1.notify_all();
-    let [named, unnamed] = replies.map(|reply| lines(&reply.join().unwrap()));
+    let [named, unnamed, page] = replies.map(|reply| lines(&reply.join().unwrap()));
     assert_eq!(named, SET_COOKIES, "refresh does not change when the user signed in");
     assert_eq!(
         unnamed,
         SET_COOKIES[2..],
         "only the time of issue tells this session's tokens from those after its end"
     );
+    assert_eq!(page, SET_COOKIES[2..], "nor does it matter where it is issued anew");
     health::check(&proxy);
 }
 

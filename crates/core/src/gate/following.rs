@@ -98,10 +98,8 @@ impl Gate {
             self.counters.count(Metric::Cut(CutReason::Revoked));
             return effects.push(Effect::Cut { context });
         }
-        if !stream.issuer_path {
-            return;
-        }
         let (session, shown) = (stream.session.clone(), stream.cookies.clone());
+        // On any path: some applications issue the session anew with each page.
         if has_ended || self.may_outlive_its_end(&session, TICK) {
             self.drop_sessions(context, headers, effects);
         }
