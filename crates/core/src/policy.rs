@@ -105,6 +105,8 @@ pub(crate) struct RevocationPolicy {
     pub(crate) feed: Feed,
     pub(crate) max_age: Duration,
     pub(crate) on_stale: OnStaleFeed,
+    /// Where it is said whether the feed lets sessions be admitted.
+    pub(crate) ready_path: Option<String>,
     pub(crate) sign_out: Option<SignOutPolicy>,
     /// Whether the app's own sign-out ends sessions.
     pub(crate) observes_sign_out: bool,
@@ -279,6 +281,7 @@ fn compile_revocation(
         feed,
         max_age: revocation.max_age,
         on_stale: revocation.on_stale,
+        ready_path: revocation.ready_path,
         observes_sign_out: revocation.observe_sign_out,
         sign_out: revocation.sign_out.map(|SignOutConfig { path, location }| SignOutPolicy { path, location }),
     })

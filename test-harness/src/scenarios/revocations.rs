@@ -15,10 +15,13 @@ scenarios! {
     a_request_that_waits_while_its_session_is_revoked_is_refused: followed();
     a_revoked_session_goes_on_without_a_name_where_none_is_required: followed().with("/routes/0/access", "optional");
     a_revoked_session_is_refused_on_issuer_paths: followed().with("/routes/0/access", "open");
-    nobody_passes_before_the_feed_has_been_read: followed().with("/revocation/cluster", "nowhere");
+    nobody_passes_before_the_feed_has_been_read:
+        followed().with("/revocation/cluster", "nowhere").with("/revocation/ready_path", "/ready");
     nobody_passes_on_the_word_of_a_service_that_forgets: followed();
     a_stale_feed_denies_and_recovers: stale("deny");
     a_stale_feed_serves_where_it_may: stale("serve");
+    readiness_ends_when_the_feed_is_too_old_to_admit_anybody: stale("deny").with("/revocation/ready_path", "/ready");
+    readiness_lasts_where_a_stale_feed_serves: stale("serve").with("/revocation/ready_path", "/ready");
     a_forged_feed_is_no_feed: stale("deny");
     another_database_is_believed_as_a_whole: followed();
     a_snapshot_of_many_pages_is_complete: followed();
@@ -195,6 +198,36 @@ fn a_stale_feed_serves_where_it_may(world: &mut World) {
     everywhere(world, &laptop, |seen| drop(seen.refused(401)));
     let polled = Request { path: "/api/auth/session".into(), ..phone };
     everywhere(world, &polled, |seen| drop(seen.refused(503)));
+}
+
+/// What every worker answers to whoever asks whether the proxy is ready, without a session and with one.
+fn ready(world: &mut World, status: u16) {
+    for cookies in [None, Some(of(world, "alice", "phone"))] {
+        let request = Request { path: "/ready?probe".into(), ..cookies.unwrap_or_else(|| Request::new("GET", "/")) };
+        everywhere(world, &request, |seen| drop(seen.refused(status)));
+    }
+}
+
+fn readiness_ends_when_the_feed_is_too_old_to_admit_anybody(world: &mut World) {
+    begin(world);
+    ready(world, 200);
+    assert_eq!(world.count("jwe_gate.decision.ok"), 0);
+    world.lookup.feed.mood(FeedMood::Unreachable);
+    world.advance(5_500);
+    ready(world, 503);
+    // Another spelling is the application's.
+    world.get("").refused(401);
+    world.request(&Request::new("GET", "/ready/")).refused(401);
+    world.lookup.feed.mood(FeedMood::Honest);
+    world.advance(2_000);
+    ready(world, 200);
+}
+
+fn readiness_lasts_where_a_stale_feed_serves(world: &mut World) {
+    begin(world);
+    world.lookup.feed.mood(FeedMood::Unreachable);
+    world.advance(6_500);
+    ready(world, 200);
 }
 
 fn a_forged_feed_is_no_feed(world: &mut World) {

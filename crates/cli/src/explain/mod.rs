@@ -7,7 +7,7 @@ mod request;
 
 use std::process::ExitCode;
 
-use jwe_gate_core::config::Config;
+use jwe_gate_core::config::{Config, RevocationConfig};
 use jwe_gate_core::gate::RequestHeaders;
 use jwe_gate_core::policy::Policy;
 use jwe_gate_core::time::UnixMillis;
@@ -30,8 +30,7 @@ pub(crate) fn run(mut config: Config, path: &str, arguments: &RequestArguments) 
 
     // The feed is not followed here: without it every session would be refused.
     let revocation = config.revocation.take();
-    let own = revocation.as_ref().and_then(|revocation| revocation.sign_out.as_ref());
-    let signs_out = own.is_some_and(|own| path.split('?').next() == Some(&own.path));
+    let own_path = revocation.as_ref().and_then(|revocation| own_path(revocation, path));
     config.access_log.reason = true;
     config.access_log.session = true;
     let routes = std::mem::take(&mut config.routes);
@@ -49,7 +48,7 @@ pub(crate) fn run(mut config: Config, path: &str, arguments: &RequestArguments) 
         lookup: &lookup,
         decision: &decision,
         revocation: revocation.is_some(),
-        signs_out,
+        own_path,
         show_values: arguments.show_values,
     };
     print!("{}", facts.text());
@@ -57,4 +56,14 @@ pub(crate) fn run(mut config: Config, path: &str, arguments: &RequestArguments) 
         Decision::Forward { .. } => ExitCode::SUCCESS,
         Decision::Reply { .. } | Decision::None => ExitCode::FAILURE,
     })
+}
+
+/// What the gate itself does on this path.
+fn own_path(revocation: &RevocationConfig, path: &str) -> Option<&'static str> {
+    let is_own = |own: &String| path.split('?').next() == Some(own);
+    if revocation.ready_path.as_ref().is_some_and(is_own) {
+        return Some("the gate answers this path by the age of the feed, which is not looked at here");
+    }
+    let sign_out = revocation.sign_out.as_ref().filter(|sign_out| is_own(&sign_out.path));
+    sign_out.map(|_| "a POST to this path signs out, which is not looked at here")
 }

@@ -24,8 +24,8 @@ pub(super) struct Facts<'a> {
     pub(super) decision: &'a Decision,
     /// Whether revocations are configured, which are not looked at.
     pub(super) revocation: bool,
-    /// Whether the path is that of the gate's own sign-out, which is not looked at either.
-    pub(super) signs_out: bool,
+    /// What the gate itself does on this path, which is not looked at either.
+    pub(super) own_path: Option<&'static str>,
     pub(super) show_values: bool,
 }
 
@@ -71,7 +71,7 @@ impl Facts<'_> {
         )];
         for (is_so, words) in [
             (*bypass, "it shows the value of the bypass"),
-            (self.signs_out, "a POST to this path signs out, which is not looked at here"),
+            (self.own_path.is_some(), self.own_path.unwrap_or_default()),
             (*issuer_path, "the path is one of `issuer_paths`, or could be read as one"),
             (*preflight && treatment.allow_preflight, "it is a CORS preflight, which the rule lets pass"),
             (*cross_site && treatment.allow_cross_site, "another site made it, which the rule allows"),

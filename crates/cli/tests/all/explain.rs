@@ -8,7 +8,7 @@ const COOKIE: &str = "authjs.session-token";
 const CONFIG: &str = r#"{
     "sessions": [{"profile": "authjs", "cookie": "authjs.session-token", "secrets": [{"env": "SECRET"}]}],
     "lookup": {"secret": {"env": "SECRET"}, "fields": ["customer"]},
-    "revocation": {"sign_out": {"path": "/out"}},
+    "revocation": {"ready_path": "/ready", "sign_out": {"path": "/out"}},
     "public_url": "https://app.test",
     "sign_in": "/in",
     "routes": [
@@ -128,6 +128,7 @@ fn open_rules_look_at_no_token_and_sign_out_is_named() {
     assert_eq!(section(&open, "session"), ["not looked at (open)"]);
     assert!(section(&open, "decision").contains(&"removes x-user-id"), "{}", open.out);
     assert!(explain(&["--path", "/out"]).out.contains("a POST to this path signs out"));
+    assert!(explain(&["--path", "/ready?probe"]).out.contains("answers this path by the age of the feed"));
 }
 
 #[test]

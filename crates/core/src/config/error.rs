@@ -85,6 +85,8 @@ pub enum Fault {
     NotAKey,
     /// A claim that the gate sets itself.
     OwnClaim,
+    /// A path that the gate answers already.
+    OwnPath,
     /// A sign-in page needs a public URL.
     NoPublicUrl,
     /// A rule sends browsers to a sign-in page, and none is configured.
@@ -193,6 +195,7 @@ impl fmt::Display for Fault {
             Self::Name => "must be 1 to 64 letters, digits, `-`, `_` and `.`",
             Self::NotAKey => "is not a private key, such as `jwe-gate identity-key` prints",
             Self::OwnClaim => "is a claim that the gate sets itself",
+            Self::OwnPath => "is the path that signs out",
             Self::NoPublicUrl => "is needed for `sign_in`: the way back is made of it",
             Self::NoSignIn => "needs `sign_in`",
             Self::Origin => "must be an origin, such as https://www.example.com",

@@ -166,6 +166,8 @@ pub struct RevocationConfig {
     pub max_age: Duration,
     /// What becomes of sessions when it is older.
     pub on_stale: OnStaleFeed,
+    /// A path on which the gate says whether the feed lets sessions be admitted.
+    pub ready_path: Option<String>,
     /// A path on which the gate itself signs users out.
     pub sign_out: Option<SignOutConfig>,
     /// Whether a session ends when the application takes all its cookies away.

@@ -200,6 +200,10 @@ pub(super) struct RawRevocation {
     /// are cut in any case.
     #[cfg_attr(feature = "schema", schemars(extend("default" = "cut")))]
     pub(super) stream_policy: Option<StreamPolicy>,
+    /// A path on which the gate says whether sessions can be admitted as far as the feed is concerned, to the letter:
+    /// 503 until it has been read, and while it is too old where that denies; otherwise 200.
+    #[cfg_attr(feature = "schema", schemars(pattern("^/([^/].*)?$")))]
+    pub(super) ready_path: Option<String>,
     /// A path on which the gate itself signs users out.
     pub(super) sign_out: Option<RawSignOut>,
     /// Whether a session is ended everywhere when the application signs out in its own way: a reply on `issuer_paths`

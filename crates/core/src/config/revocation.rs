@@ -33,28 +33,36 @@ pub(super) fn checked(
     if raw.on_stale_feed == Some(OnStaleFeed::Serve) {
         warnings.push("revocation.on_stale_feed: while the feed is not heard, revoked sessions pass".to_owned());
     }
+    let ready_path = raw.ready_path.map(|path| plain("revocation.ready_path", path)).transpose()?;
+    let sign_out = raw.sign_out.map(sign_out).transpose()?;
+    if sign_out.as_ref().is_some_and(|sign_out| Some(&sign_out.path) == ready_path.as_ref()) {
+        return Err(ConfigError::new("revocation.ready_path", Fault::OwnPath));
+    }
     Ok(Some(RevocationConfig {
         cluster,
         authority: text("revocation.authority", raw.authority, &lookup.authority)?,
         poll,
         max_age: Duration::from_secs(max_age),
         on_stale: raw.on_stale_feed.unwrap_or_default(),
-        sign_out: raw.sign_out.map(sign_out).transpose()?,
+        ready_path,
+        sign_out,
         observe_sign_out: raw.observe_sign_out,
     }))
 }
 
 fn sign_out(raw: RawSignOut) -> Checked<SignOutConfig> {
-    let is_path = |text: &str| {
-        text.starts_with('/') && !text.starts_with("//") && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    // Two readers of the path must see the same.
-    let is_plain = |path: &str| is_path(path) && !path.contains(['?', '#', '%', ';', '\\']) && !path.contains("//");
-    if !is_plain(&raw.path) {
-        return Err(ConfigError::new("revocation.sign_out.path", Fault::PlainPath));
-    }
     if raw.location.as_deref().is_some_and(|location| !is_path(location)) {
         return Err(ConfigError::new("revocation.sign_out.location", Fault::Path));
     }
-    Ok(SignOutConfig { path: raw.path, location: raw.location })
+    Ok(SignOutConfig { path: plain("revocation.sign_out.path", raw.path)?, location: raw.location })
+}
+
+/// A path of which two readers see the same.
+fn plain(field: &str, path: String) -> Checked<String> {
+    let is_plain = is_path(&path) && !path.contains(['?', '#', '%', ';', '\\']) && !path.contains("//");
+    if is_plain { Ok(path) } else { Err(ConfigError::new(field, Fault::PlainPath)) }
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && !text.starts_with("//") && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

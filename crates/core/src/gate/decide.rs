@@ -84,6 +84,7 @@ impl Gate {
         if !self.is_manageable(headers, &request) {
             return self.reply(&pass, Denial::Headers, None, effects);
         }
+        let Some(pass) = self.tell_readiness(pass, &request, effects) else { return };
         let Some(pass) = self.sign_out(now, pass, (&request, headers), shared, effects) else { return };
         if request.bypass {
             let edits = Edits { set: vec![(BYPASS_MARKER, "true")], ..self.anonymous(&request) };

@@ -7,7 +7,6 @@ use super::failing::Occasionally;
 use super::streams::Streams;
 use super::{Effects, Gate, TICK};
 use crate::claims::Session;
-use crate::config::OnStaleFeed;
 use crate::cookie;
 use crate::metrics::{CutReason, FeedResult, Gauge, Metric};
 use crate::policy::RevocationPolicy;
@@ -44,6 +43,11 @@ impl Following {
         self.asking == Some(callout)
     }
 
+    /// How old what is known is, in milliseconds; `None` while nothing is.
+    pub(super) fn age_ms(&self, now: UnixMillis) -> Option<u64> {
+        self.follower.age_ms(now)
+    }
+
     /// Whether a judgement is from before a change of its user.
     pub(super) fn outdates(&self, judgement: &Judgement, session: &Session) -> bool {
         judgement.as_of < self.follower.revocations().changed(session)
@@ -64,10 +68,7 @@ impl Gate {
         if follower.revocations().end(session) {
             return Err(Denial::Revoked);
         }
-        let age = follower.age_ms(self.now).ok_or(Denial::NoFeed)?;
-        if policy.on_stale == OnStaleFeed::Deny && u128::from(age) > policy.max_age.as_millis() {
-            return Err(Denial::StaleFeed);
-        }
+        policy.trusts(following, self.now)?;
         // The app is about to change the time of issue.
         if issuer_path && self.may_outlive_its_end(session, Duration::ZERO) {
             return Err(Denial::StaleFeed);

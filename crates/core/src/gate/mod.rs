@@ -17,6 +17,7 @@ mod failing;
 mod following;
 mod question;
 mod read;
+mod ready;
 mod reply;
 mod sign_out;
 mod streams;

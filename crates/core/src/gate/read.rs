@@ -124,6 +124,12 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether it is for this path to the letter, whatever the query: a path in another spelling is the application's.
+    pub(super) fn is_for(&self, path: &str) -> bool {
+        let own = self.path.only().and_then(|path| path.split(|byte| *byte == b'?').next());
+        own == Some(path.as_bytes())
+    }
+
     /// What becomes of `Authorization` when it is not what let the request in. Auth.js would take a JWE there for a
     /// session; other credentials are the app's own.
     pub(super) fn authorization_without_session(&self) -> HeaderEdit {

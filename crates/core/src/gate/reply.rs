@@ -84,6 +84,14 @@ impl Reply {
         Self { status, headers, body: String::new() }
     }
 
+    /// Sessions can be admitted.
+    #[must_use]
+    pub fn ready() -> Self {
+        let mut headers = vec![("content-type", Cow::Borrowed("text/plain"))];
+        headers.extend(uncached());
+        Self { status: 200, headers, body: "ready\n".to_owned() }
+    }
+
     /// The path takes `POST` alone.
     #[must_use]
     pub fn post_only() -> Self {

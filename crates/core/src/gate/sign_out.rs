@@ -24,7 +24,7 @@ use super::{Effects, Gate};
 use crate::claims::Session;
 use crate::cookie;
 use crate::metrics::{Metric, SignOutResult};
-use crate::policy::{LookupPolicy, SignOutPolicy};
+use crate::policy::LookupPolicy;
 use crate::shared::SharedData;
 use crate::time::UnixMillis;
 use crate::verdict::Denial;
@@ -123,7 +123,7 @@ impl Gate {
     ) -> Option<Pass> {
         let policy = self.policy.clone();
         let sign_out = policy.revocation.as_ref().and_then(|revocation| revocation.sign_out.as_ref());
-        let Some(sign_out) = sign_out.filter(|sign_out| is_for(request, sign_out)) else { return Some(pass) };
+        let Some(sign_out) = sign_out.filter(|sign_out| request.is_for(&sign_out.path)) else { return Some(pass) };
         if request.line.method != Some("POST") {
             answer(pass.context, Reply::post_only(), effects);
             return None;
@@ -266,14 +266,8 @@ impl Gate {
     }
 }
 
-fn answer(context: ContextId, reply: Reply, effects: &mut Effects) {
+pub(super) fn answer(context: ContextId, reply: Reply, effects: &mut Effects) {
     effects.push(Effect::Reply { context, reply, annotations: Annotations::default() });
-}
-
-/// The path to the letter, whatever the query: a path in another spelling is the application's.
-fn is_for(request: &Request<'_>, sign_out: &SignOutPolicy) -> bool {
-    let path = request.path.only().and_then(|path| path.split(|byte| *byte == b'?').next());
-    path == Some(sign_out.path.as_bytes())
 }
 
 fn request_for(sign_out: &SignOut, lookup: &LookupPolicy) -> RevocationRequest {

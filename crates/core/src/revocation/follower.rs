@@ -18,7 +18,8 @@ use crate::roster::Entry;
 use crate::shared::{Cas, SharedData};
 use crate::time::UnixMillis;
 
-/// After a question that came to nothing the next one waits this long.
+/// After two questions in a row that came to nothing the next one waits this long. After one it does not: another host of
+/// the cluster may be well.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// How much longer than it is held back an answer may take.
@@ -62,6 +63,8 @@ pub struct Follower {
     promised_delay_ms: u64,
     poll: Option<Poll>,
     snapshot: Option<Snapshot>,
+    /// Whether the last question came to nothing.
+    has_failed: bool,
     retry_at: UnixMillis,
     pruned: UnixMillis,
 }
@@ -130,6 +133,7 @@ impl Follower {
             promised_delay_ms: 0,
             poll: None,
             snapshot: None,
+            has_failed: false,
             retry_at: UnixMillis(0),
             pruned: UnixMillis(0),
             feed,
@@ -232,7 +236,8 @@ impl Follower {
     /// The question could not be asked, or has no answer.
     pub fn failed(&mut self, now: UnixMillis) {
         self.poll = None;
-        self.retry_at = now.after(RETRY);
+        let wait = if self.has_failed { RETRY } else { Duration::ZERO };
+        (self.has_failed, self.retry_at) = (true, now.after(wait));
     }
 
     /// Takes an answer: what it says goes into the log, for all.
@@ -253,6 +258,7 @@ impl Follower {
         let result = match answer.and_then(|(poll, answer)| self.take(now, &poll, answer, shared)) {
             Ok(more) => {
                 news = news.and(more);
+                self.has_failed = false;
                 FeedResult::Answered
             }
             Err(FeedResult::Conflict) => FeedResult::Conflict,
