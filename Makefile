@@ -1,6 +1,6 @@
 # Each target is a script of the same name in scripts/, which installs what it needs and says how long its parts took.
 .DEFAULT_GOAL := help
-.PHONY: help setup build artifact artifact-twice demo test test-envoy-matrix test-nginx verify ci bench burst faults memory soak swap-test reference clean
+.PHONY: help setup build artifact artifact-twice demo test test-envoy-matrix test-nginx verify ci bench burst faults fleet memory soak swap-test reference clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -43,6 +43,9 @@ bench: ## what the filter costs in Envoy, and what a lookup costs
 
 burst: ## 2,000 requests at once: each user is asked about once, each page for everybody is asked for once
 	@scripts/burst
+
+fleet: ## 200 users sign out of three proxies under load: how soon they are out everywhere; or ROUNDS=
+	@scripts/fleet $(ROUNDS)
 
 memory: ## 200,000 users through one Envoy, within the cache budget
 	@scripts/memory

@@ -23,6 +23,7 @@ pub mod chain;
 pub mod driver;
 pub mod faults;
 pub mod feed;
+pub mod fleet;
 pub mod health;
 pub mod lookup;
 pub mod nginx_conf;

@@ -88,6 +88,25 @@ impl Connection {
         stream.write_all(bytes).and_then(|()| stream.flush()).context("cannot send the request")
     }
 
+    /// Reads what comes next of a reply that has no end, as far as it is there.
+    ///
+    /// # Errors
+    /// When the peer resets the connection, or is silent for too long.
+    pub fn read_some(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.read(buffer)
+    }
+
+    /// A handle that can close the connection while somebody reads.
+    ///
+    /// # Errors
+    /// When there are too many of them.
+    pub fn socket(&self) -> Result<TcpStream> {
+        Ok(match self.stream.get_ref() {
+            Stream::Plain(stream) => stream.try_clone()?,
+            Stream::Tls(stream) => stream.sock.try_clone()?,
+        })
+    }
+
     /// Reads one reply.
     ///
     /// # Errors

@@ -5,7 +5,6 @@ mod clocks;
 #[path = "../common/deployer.rs"]
 #[expect(dead_code, unreachable_pub, reason = "shared with other test programs")]
 mod deployer;
-mod open;
 mod replies;
 mod service;
 mod tokens;
@@ -18,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use deployer::{Deployer, rebuilt};
 use jwe_gate_test_harness::driver::envoy::serve;
+use jwe_gate_test_harness::fleet::{Open, wait_until};
 use jwe_gate_test_harness::lookup::LOOKUP_SECRET;
 use jwe_gate_test_harness::token::{COOKIE, SECRET, now_ms};
 use jwe_gate_test_harness::{FakeLookup, Token, artefact, health};
@@ -26,7 +26,6 @@ use jwe_gate_test_parts::envoy_config::{Config, Filter, Listener};
 use jwe_gate_test_parts::http::{self, Connection, get};
 use jwe_gate_test_parts::server::{Answer, Server};
 use jwe_gate_test_parts::streaming::Streaming;
-use open::Open;
 use serde_json::{Value, json};
 use service::Service;
 
@@ -78,15 +77,6 @@ fn in_a_row(envoy: &Envoy, cookie: &str) -> Vec<u16> {
     statuses.into_iter().collect()
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "waiting for {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-    begun.elapsed()
-}
-
 #[test]
 fn a_session_that_the_real_service_ends_is_over_everywhere_and_stays_so() {
     let (app, mut service) = (Streaming::start().unwrap(), Service::start(&["alice", "bob"]));
@@ -98,10 +88,10 @@ fn a_session_that_the_real_service_ends_is_over_everywhere_and_stays_so() {
         assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
         statuses == [200]
     });
-    let doomed: Vec<_> = (0..8).flat_map(|_| Open::both(proxy.address("gate"), &phone)).collect();
-    let others: Vec<_> =
-        [&laptop, &other].iter().flat_map(|cookie| Open::both(proxy.address("gate"), cookie)).collect();
-    doomed.iter().chain(&others).for_each(Open::has_begun);
+    let connect = || Connection::open(proxy.address("gate")).unwrap();
+    let doomed: Vec<_> = (0..8).flat_map(|_| Open::both(connect, &phone)).collect();
+    let others: Vec<_> = [&laptop, &other].iter().flat_map(|cookie| Open::both(connect, cookie)).collect();
+    doomed.iter().chain(&others).for_each(Open::goes_on);
 
     let begun = Instant::now();
     service.end_session("phone");
@@ -111,10 +101,7 @@ fn a_session_that_the_real_service_ends_is_over_everywhere_and_stays_so() {
     println!(
         "durable after {acknowledged:?}, refused for good {refused:?} later, the last of 16 streams cut after {cut:?}"
     );
-    let still: Vec<_> = others.iter().map(Open::bytes).collect();
-    for (stream, before) in others.iter().zip(still) {
-        wait_until("the streams of others to go on", || stream.bytes() > before);
-    }
+    others.iter().for_each(Open::goes_on);
     assert_eq!([status(&proxy, &laptop), status(&proxy, &other)], [200, 200]);
 
     // The subject's other sessions end together; a sign-in from later on is another matter.
@@ -183,25 +170,23 @@ fn a_stream_under_a_module_that_was_swapped_out_is_cut_as_well() {
     wait_until("the feed to be read", || in_a_row(&proxy, &phone) == [200]);
     let vms = || proxy.stats().unwrap()["wasm.envoy.wasm.runtime.v8.active"];
     let before = vms();
-    let doomed: Vec<_> = (0..4).flat_map(|_| Open::both(proxy.address("gate"), &phone)).collect();
-    let others: Vec<_> = (0..4).flat_map(|_| Open::both(proxy.address("gate"), &laptop)).collect();
-    doomed.iter().chain(&others).for_each(Open::has_begun);
+    let connect = || Connection::open(proxy.address("gate")).unwrap();
+    let doomed: Vec<_> = (0..4).flat_map(|_| Open::both(connect, &phone)).collect();
+    let others: Vec<_> = (0..4).flat_map(|_| Open::both(connect, &laptop)).collect();
+    doomed.iter().chain(&others).for_each(Open::goes_on);
 
     let run = deployer.deploy(&rebuilt(&artefact::bytes(), 1), &configuration().to_string(), &[&proxy]);
     assert_eq!(run.status, 0, "{run:?}");
     assert!(vms() > before, "the streams hold no VM, so nothing is shown");
     // Longer than the new VM may take to be the one that asks.
     thread::sleep(Duration::from_secs(2));
-    doomed.iter().for_each(Open::has_begun);
+    doomed.iter().for_each(Open::goes_on);
     let begun = Instant::now();
     lookup.feed.revoke_session("phone");
     let cut = doomed.iter().map(|stream| stream.cut_after(begun)).max().unwrap();
     println!("the last of 8 streams under the old module was cut after {cut:?}");
     assert_eq!([status(&proxy, &phone), status(&proxy, &laptop)], [401, 200]);
-    for stream in &others {
-        let before = stream.bytes();
-        wait_until("the streams of others to go on", || stream.bytes() > before);
-    }
+    others.iter().for_each(Open::goes_on);
     drop(others);
     wait_until("the old VMs to end", || vms() <= before);
     health::check(&proxy);
@@ -305,5 +290,4 @@ const SET_COOKIES: [&str; 4] = [
     "theme=dark",
 ];
 const ENVIRONMENT: [(&str, &str); 2] = [("AUTH_SECRET", SECRET), ("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET)];
-const PATIENCE: Duration = Duration::from_secs(20);
 const ROUNDS: usize = 40;

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use jwe_gate_test_harness::fleet::{ADMIN_TOKEN, end_session, end_subject};
 use jwe_gate_test_harness::lookup::LOOKUP_SECRET;
 use jwe_gate_test_parts::http::{get, send};
 use jwe_gate_test_parts::ports::Port;
 use jwe_gate_test_parts::process::Process;
 use jwe_gate_test_parts::scratch::Scratch;
-use serde_json::{Value, json};
 
 /// The running service.
 pub(crate) struct Service {
@@ -46,12 +46,12 @@ impl Service {
 
     /// Ends a session. It is durable when this returns.
     pub(crate) fn end_session(&self, sid: &str) {
-        self.revoke(&json!({ "kind": "session", "sid": sid }), sid);
+        end_session(self.address(), sid).expect("the service writes it");
     }
 
     /// Ends all sessions of a user up to now, and says when that was by the database's clock.
     pub(crate) fn end_subject(&self, user: &str) -> u64 {
-        self.revoke(&json!({ "kind": "subject", "sub": user }), user)
+        end_subject(self.address(), user).expect("the service writes it").at_ms
     }
 
     /// How many revocations it has written.
@@ -60,20 +60,6 @@ impl Service {
         let text = metrics.text();
         let lines = text.lines().filter(|line| line.starts_with("jwe_gate_lookup_revocations_total"));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
-    }
-
-    fn revoke(&self, target: &Value, id: &str) -> u64 {
-        let id = format!("an-id-of-the-tests-{id}");
-        let body = json!({ "version": 1, "realm": "default", "id": id, "target": target }).to_string();
-        let request = format!(
-            "POST /v1/revocations HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {ADMIN}\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let reply = send(self.address(), request).expect("the service answers");
-        assert!(reply.status / 100 == 2, "{} {}", reply.status, reply.text());
-        let receipt: Value = serde_json::from_slice(&reply.body).expect("a receipt");
-        receipt.get("at_ms").and_then(Value::as_u64).expect("a moment")
     }
 
     fn wait(&mut self) {
@@ -93,9 +79,7 @@ fn launch(scratch: &Scratch, port: &Port, users: &[&str]) -> Process {
     command.envs([
         ("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET),
         ("REVOCATIONS", "true"),
-        ("REVOCATION_ADMIN_TOKEN", ADMIN),
+        ("REVOCATION_ADMIN_TOKEN", ADMIN_TOKEN),
     ]);
     Process::spawn("the lookup service", command, &scratch.path().join("log")).expect("the service can be run")
 }
-
-const ADMIN: &str = "the administrators of these tests show this";
