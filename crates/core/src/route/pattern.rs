@@ -73,7 +73,7 @@ impl Pattern {
     }
 
     /// Whether an application could take the path for what the pattern says: routers may ignore case, and a slash at the
-    /// end. `loose` is what [`loose`] makes of the path.
+    /// end. `loose` is what `loose` makes of the path.
     #[must_use]
     pub fn almost_matches(&self, path: &str, loose: &str) -> bool {
         match self {
