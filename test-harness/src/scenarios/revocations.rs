@@ -276,7 +276,6 @@ fn another_configuration_knows_what_the_one_before_it_knew(world: &mut World) {
     heard(world);
     world.lookup.feed.mood(FeedMood::Unreachable);
     world.reconfigure(0, &followed().with("/debug_header", true));
-    world.advance(300);
     let other = of(world, "alice", "laptop");
     everywhere(world, &other, |seen| drop(seen.admitted("alice")));
     everywhere(world, &request, |seen| assert_eq!(seen.refused(401).reply("x-jwe-gate-reason"), ["revoked"]));

@@ -115,7 +115,7 @@ impl Gate {
     pub fn handle(&mut self, now: UnixMillis, event: Event<'_>, shared: &dyn SharedData, effects: &mut Effects) {
         self.now = now;
         match event {
-            Event::Configured => self.configured(effects),
+            Event::Configured => self.configured(now, shared, effects),
             Event::RequestHeaders { context, headers } => self.request(now, context, headers, shared, effects),
             Event::ResponseHeaders { context, headers } => self.replied(context, headers, effects),
             Event::RequestGone { context } => self.gone(context),
@@ -179,10 +179,12 @@ impl Gate {
         self.following.as_ref().is_some_and(|following| following.is_asked_by(callout))
     }
 
-    fn configured(&mut self, effects: &mut Effects) {
+    fn configured(&mut self, now: UnixMillis, shared: &dyn SharedData, effects: &mut Effects) {
         let warnings = self.policy.warnings.iter().cloned();
         effects.extend(warnings.map(|message| Effect::Log { level: LogLevel::Warn, message }));
         effects.push(Effect::SetTick(TICK));
+        // Requests may come before the first tick, and nobody passes who knows of no feed.
+        self.catch_up(now, shared, effects);
     }
 
     fn tick(&mut self, now: UnixMillis, shared: &dyn SharedData, effects: &mut Effects) {
