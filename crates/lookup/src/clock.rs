@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A monotonic clock. Clones show the same time.
+/// A monotonic clock, that of tokio's timers: where a test pauses these, it stands still. Clones show the same time.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     ahead_ms: Arc<AtomicU64>,
@@ -14,7 +14,7 @@ impl Clock {
     /// The time now.
     #[must_use]
     pub fn now(&self) -> Instant {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         now.checked_add(Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed))).unwrap_or(now)
     }
 

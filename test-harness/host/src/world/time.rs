@@ -71,13 +71,14 @@ impl World {
         self.host().wakeups.clear();
     }
 
-    /// A proxy looks for the owner by number in whatever VM the worker runs now. A canary is not found.
+    /// A proxy looks for the owner by number in whatever VM the worker runs now. A canary is not found, nor a request that has
+    /// the number there.
     fn present_owner(&mut self, owner: At) -> Option<At> {
         let instance = self.host().instance(owner).filter(|instance| !instance.canary)?;
         let worker = instance.worker;
         let current = self.workers.get(worker.0)?.instance?;
         let at = At { instance: current, ..owner };
-        self.host().context(at).is_some().then_some(at)
+        self.host().root_context(at).is_some().then_some(at)
     }
 
     fn next_due(&self) -> Option<(u64, Due)> {
