@@ -30,7 +30,7 @@ const CASES: u32 = 200;
 #[test]
 fn whatever_happens_sessions_that_have_ended_are_refused_and_no_others() {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
     let explored = TestRunner::new(config).run(&step::stories(), |story| {
         run::play(&story);
         Ok(())

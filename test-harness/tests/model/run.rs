@@ -295,8 +295,9 @@ impl Run {
 
     fn visit_all(&mut self) {
         for (proxy, worker) in (0..PROXIES).flat_map(|proxy| (0..WORKERS).map(move |worker| (proxy, worker))) {
-            for session in 0..self.sessions.all().len() {
-                for token in [0, self.sessions.get(session).cookies.len() - 1] {
+            for session in 0..self.sessions.count() {
+                let last = self.sessions.pick(session).map_or(0, |index| self.sessions.get(index).cookies.len() - 1);
+                for token in [0, last] {
                     self.visit(Where { proxy, worker }, Which { session, token });
                 }
             }

@@ -69,17 +69,17 @@ impl Sessions {
         Self { all: Vec::new(), ahead_ms, asked: BTreeSet::new(), read: 0, users_ended: [None; USERS.len()] }
     }
 
-    pub(crate) fn all(&self) -> &[Session] {
-        &self.all
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
     }
 
     pub(crate) fn get(&self, session: usize) -> &Session {
         &self.all[session]
     }
 
-    /// One of them, if there is any.
+    /// One of them, if there is any: zero is the latest.
     pub(crate) fn pick(&self, number: usize) -> Option<usize> {
-        (!self.all.is_empty()).then(|| number % self.all.len())
+        (!self.all.is_empty()).then(|| self.all.len() - 1 - number % self.all.len())
     }
 
     pub(crate) fn sign_in(&mut self, user: usize, kind: Kind, now: u64) {

@@ -68,7 +68,7 @@ pub(crate) struct Where {
     pub(crate) worker: usize,
 }
 
-/// A token of a session.
+/// A token of a session; the latest session comes first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Which {
     pub(crate) session: usize,
@@ -76,15 +76,35 @@ pub(crate) struct Which {
 }
 
 pub(crate) fn stories() -> impl Strategy<Value = Story> {
-    let story = (-5_i64..=5, any::<bool>(), vec(step(), 1..40));
-    story.prop_map(|(ahead, denies_if_stale, steps)| Story { ahead_ms: ahead * 1_000, denies_if_stale, steps })
+    let ahead = prop_oneof![Just(-5_i64), Just(0), Just(5), -5_i64..=5];
+    let scene = prop_oneof![12 => step().prop_map(|step| vec![step]), 2 => copied()];
+    (ahead, any::<bool>(), vec(scene, 1..35)).prop_map(|(ahead, denies_if_stale, scenes)| Story {
+        ahead_ms: ahead * 1_000,
+        denies_if_stale,
+        steps: scenes.concat(),
+    })
+}
+
+/// A copy of a token is issued again behind a proxy that cannot have heard of the end of its session.
+fn copied() -> impl Strategy<Value = Vec<Step>> {
+    let line = prop_oneof![Just(Line::Refused), Just(Line::Silent)];
+    (place(), sign_in(), line, 0_u64..50).prop_map(|(place, sign_in, line, steps)| {
+        let (proxy, which) = (place.proxy, Which { session: 0, token: 0 });
+        vec![
+            sign_in,
+            Step::Line { proxy, line },
+            Step::End(which),
+            Step::Wait { ms: steps * 100 },
+            Step::Refresh(place, which),
+            Step::Line { proxy, line: Line::Up },
+        ]
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let kind = || prop_oneof![Just(Kind::Named), Just(Kind::Dated), Just(Kind::Plain)];
     let line = || prop_oneof![2 => Just(Line::Up), 1 => Just(Line::Refused), 1 => Just(Line::Silent)];
     prop_oneof![
-        6 => (0..USERS.len(), kind()).prop_map(|(user, kind)| Step::SignIn { user, kind }),
+        6 => sign_in(),
         8 => (place(), which()).prop_map(|(place, which)| Step::Visit(place, which)),
         4 => (place(), which()).prop_map(|(place, which)| Step::Stream(place, which)),
         6 => (place(), which()).prop_map(|(place, which)| Step::Refresh(place, which)),
@@ -103,6 +123,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..PROXIES).prop_map(Step::RestartProxy),
         1 => (0..PROXIES).prop_map(Step::Configure),
     ]
+}
+
+fn sign_in() -> impl Strategy<Value = Step> {
+    let kind = prop_oneof![Just(Kind::Named), Just(Kind::Dated), Just(Kind::Plain)];
+    (0..USERS.len(), kind).prop_map(|(user, kind)| Step::SignIn { user, kind })
 }
 
 fn place() -> impl Strategy<Value = Where> {
