@@ -190,9 +190,15 @@ impl Rules {
     pub fn explain(&self, line: &RequestLine<'_>) -> Vec<Match> {
         let path = self.path(line);
         let parts = self.parts(line, &path);
-        let after_first =
-            self.ordered.iter().position(|rule| rule.holds(&parts) == Holds::Yes).map_or(usize::MAX, |at| at + 1);
-        self.ordered.iter().take(after_first).map(|rule| rule.explain(&parts)).collect()
+        let mut tried = Vec::new();
+        for rule in &self.ordered {
+            let matched = rule.explain(&parts);
+            tried.push(matched);
+            if matched.whole() == Holds::Yes {
+                break;
+            }
+        }
+        tried
     }
 
     fn path<'a>(&self, line: &RequestLine<'a>) -> Path<'a> {
