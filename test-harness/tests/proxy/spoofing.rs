@@ -1,7 +1,7 @@
 //! What clients say of themselves in a real Envoy: every header that only the gate may set, in every spelling that HTTP or
 //! some server behind it knows, on every kind of route. The app never sees the client's value.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jwe_gate_core::claims::ClaimPath;
 use jwe_gate_core::identity::{Preset, Source, default_entries, same_header};
@@ -27,6 +27,9 @@ const BYPASS: &str = "the value of the bypass";
 
 /// RFC 8037 appendix A.1.
 const IDENTITY_KEY: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+
+/// Headers that the gate reads for something else, and which this configuration gives to it alone.
+const ALSO_READ: [&str; 3] = ["accept", "sec-fetch-mode", "x-requested-with"];
 
 /// Every way in, and whether a session is shown there.
 const DOORS: [(&str, bool); 9] = [
@@ -163,6 +166,12 @@ impl Stage {
     fn start() -> Self {
         let (app, lookup) = (Upstream::start().unwrap(), FakeLookup::default());
         let service = serve(lookup.clone());
+        let also_read = ALSO_READ.into_iter().map(|name| (name, json!("sub")));
+        let by_default = [
+            ("x-user-id", json!("sub")),
+            ("x-user-email", json!({ "claim": "email" })),
+            ("x-user-name", json!({ "claim": "name" })),
+        ];
         let configuration = json!({
             "sessions": [{ "profile": "authjs", "cookie": COOKIE }],
             "lookup": { "cluster": "lookup" },
@@ -175,6 +184,7 @@ impl Stage {
             ],
             "identity": {
                 "presets": ["grafana", "jenkins", "oauth2-proxy"],
+                "headers": also_read.chain(by_default).collect::<BTreeMap<_, _>>(),
                 "jwt": { "key": { "env": "IDENTITY_KEY" }, "issuer": "https://a.test", "audience": "apps" },
             },
             "bypass": { "value": { "env": "BYPASS" } },
@@ -274,9 +284,9 @@ fn names() -> BTreeSet<String> {
     let presets = [Preset::Grafana, Preset::Jenkins, Preset::OAuth2Proxy];
     let entries =
         presets.into_iter().flat_map(|preset| preset.entries(&Source::Subject, fact)).chain(default_entries());
-    let own = ["x-identity-jwt", "x-jwe-gate-status", "x-jwe-gate-bypass"];
+    let own = ["x-identity-jwt", "x-jwe-gate-status", "x-jwe-gate-bypass"].into_iter().chain(ALSO_READ);
     let rewriting = ["x-original-url", "x-original-uri", "x-rewrite-url"];
-    entries.map(|entry| entry.header.to_string()).chain(own.into_iter().chain(rewriting).map(str::to_owned)).collect()
+    entries.map(|entry| entry.header.to_string()).chain(own.chain(rewriting).map(str::to_owned)).collect()
 }
 
 fn field(name: &str) -> (Vec<u8>, Vec<u8>) {

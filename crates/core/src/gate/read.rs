@@ -78,8 +78,11 @@ impl<'a> Found<'a> {
             b"accept" => self.navigation.accept.add(value),
             b"x-requested-with" => self.navigation.requested_with.add(value),
             b"access-control-request-method" => self.requested_method.add(value),
-            other if policy.guarded.may_hold(other) => self.guarded(policy, name, value),
             _ => {}
+        }
+        // Any of them may also be a header that the configuration gives to the gate alone.
+        if policy.guarded.may_hold(name) {
+            self.guarded(policy, name, value);
         }
     }
 
@@ -239,6 +242,24 @@ mod tests {
         }
         let map = [(":method", "POST"), ("x-http-method-overrides", "DELETE")].into_iter().collect();
         assert_eq!(Request::read(&policy, &map).line.method, Some("POST"));
+    }
+
+    #[test]
+    fn a_header_that_the_gate_sets_is_forged_whatever_else_it_is_read_for() {
+        let environment = |name: &str| (name == "AUTH_SECRET").then(|| "a secret for tests".to_owned());
+        for name in [
+            "accept",
+            "origin",
+            "sec-fetch-site",
+            "sec-fetch-mode",
+            "x-requested-with",
+            "access-control-request-method",
+        ] {
+            let json = format!(r#"{{"identity":{{"headers":{{"{name}":"sub"}}}}}}"#);
+            let policy = Policy::compile(Config::from_json(json.as_bytes(), &environment).unwrap()).unwrap();
+            let map = [(":method", "GET"), (name, "mallory")].into_iter().collect();
+            assert_eq!(Request::read(&policy, &map).forged, [name.as_bytes().to_vec()], "{name}");
+        }
     }
 
     #[test]
