@@ -1,7 +1,12 @@
 //! Plays what the gate wants done.
 
+use std::rc::Rc;
+
 use jwe_gate_core::capabilities::Capabilities;
-use jwe_gate_core::gate::{Annotations, Callout, ContextId, Edits, Effect, Effects, Event, HeaderEdit, LogLevel};
+use jwe_gate_core::gate::{
+    Admission, Annotations, Callout, CalloutId, ContextId, Edits, Effect, Event, HeaderEdit, LogLevel,
+};
+use jwe_gate_core::identity::Identity;
 use jwe_gate_core::shared::SharedData;
 
 use crate::host;
@@ -28,23 +33,31 @@ pub(crate) fn play(runtime: &SharedRuntime, event: Event<'_>, current: Option<u3
     player.played
 }
 
-/// Tells the gate how a callout ended: the host's number of it, and how many headers and bytes came.
+/// Tells the gate how a callout ended: the host's number of it, and how many headers and bytes came. `current` is the request
+/// that made it, if a request did.
 pub(crate) fn answered(
     runtime: &SharedRuntime,
-    (call, num_headers, body_size): (u32, usize, usize),
+    callout: CalloutId,
+    (_, num_headers, body_size): (u32, usize, usize),
     current: Option<u32>,
 ) -> Played {
-    let Some(in_flight) = runtime.borrow_mut().callouts.remove(&call) else {
-        return play(runtime, Event::UnknownAnswer, current);
-    };
     // Without headers the callout was reset, and there is nothing to read.
     let (mac, body) = if num_headers > 0 && host::is_answered() {
         (host::answer_mac(), host::answer_body(body_size))
     } else {
         (None, None)
     };
-    let event = Event::Answered { callout: in_flight.callout, mac: mac.as_deref(), body: body.as_deref() };
-    play(runtime, event, current)
+    play(runtime, Event::Answered { callout, mac: mac.as_deref(), body: body.as_deref() }, current)
+}
+
+/// Lets the request at hand go on that was admitted at once.
+#[inline]
+pub(crate) fn admit(runtime: &SharedRuntime, admission: &Admission) {
+    let Admission { identity, proof, annotations } = admission;
+    if !annotations.0.is_empty() {
+        annotate(runtime.borrow().capabilities, annotations);
+    }
+    name(identity, proof.as_ref());
 }
 
 struct Player<'a> {
@@ -55,11 +68,11 @@ struct Player<'a> {
 
 impl Player<'_> {
     fn handle(&mut self, event: Event<'_>) {
-        let mut effects = Effects::new();
-        self.runtime.borrow_mut().handle(event, &mut effects);
-        for effect in effects {
+        let mut effects = self.runtime.borrow_mut().handle(event);
+        for effect in effects.drain(..) {
             self.play(effect);
         }
+        self.runtime.borrow_mut().effects = effects;
     }
 
     fn play(&mut self, effect: Effect) {
@@ -77,7 +90,7 @@ impl Player<'_> {
             }
             Effect::Forward { context, edits, annotations } => {
                 if self.act_on(context) {
-                    self.annotate(&annotations);
+                    annotate(self.capabilities(), &annotations);
                     self.forward(context, &edits);
                 }
             }
@@ -87,8 +100,8 @@ impl Player<'_> {
             Effect::ReleaseReply { context } => self.on(context, host::resume_reply),
             Effect::Reply { context, reply, annotations } => {
                 if self.act_on(context) {
-                    self.annotate(&annotations);
-                    let headers = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
+                    annotate(self.capabilities(), &annotations);
+                    let headers = reply.headers.iter().map(|(name, value)| (*name, &**value));
                     host::reply(reply.status, headers, reply.body.as_bytes());
                     self.ended(context, Played::Replied);
                 }
@@ -107,7 +120,7 @@ impl Player<'_> {
         let root = self.runtime.borrow().root;
         let alone = !self.capabilities().acts_on_others;
         // Waiters of an earlier callout may have been acted on in this very callback.
-        let dispatched = if alone || host::act_on(root) { host::dispatch(callout).ok() } else { None };
+        let dispatched = if alone || host::act_on(root) { host::dispatch(callout) } else { None };
         match dispatched {
             Some(call) => {
                 let request = self.current.filter(|_| alone);
@@ -127,18 +140,6 @@ impl Player<'_> {
     fn act_on(&self, context: ContextId) -> bool {
         // A host that cannot act on others says that it can, and then acts on the request at hand.
         self.current == Some(context.0) || self.capabilities().acts_on_others && host::act_on(context.0)
-    }
-
-    fn annotate(&self, annotations: &Annotations) {
-        let by_variable = !self.capabilities().edits_headers;
-        for (name, value) in &annotations.0 {
-            if by_variable {
-                // Only logs read it: one that is not declared is not wanted.
-                let _ = host::set_variable(&format!("jwe_{name}"), value.as_bytes());
-            } else {
-                host::set_filter_state(&format!("jwe_gate_{name}"), value);
-            }
-        }
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -170,6 +171,30 @@ impl Player<'_> {
     }
 }
 
+fn annotate(capabilities: Capabilities, annotations: &Annotations) {
+    let by_variable = !capabilities.edits_headers;
+    for (name, value) in &annotations.0 {
+        if by_variable {
+            // Only logs read it: one that is not declared is not wanted.
+            let _ = host::set_variable(&format!("jwe_{name}"), value.as_bytes());
+        } else {
+            host::set_filter_state(&format!("jwe_gate_{name}"), value);
+        }
+    }
+}
+
+/// Tells the app who the user is. Whatever the client calls by these names has been removed, so that the proxy need not look
+/// for it.
+#[inline]
+fn name(identity: &Identity, proof: Option<&(Rc<str>, Rc<str>)>) {
+    for (name, value) in &identity.headers {
+        host::add_header(name, value.as_bytes());
+    }
+    if let Some((name, token)) = proof {
+        host::add_header(name, token.as_bytes());
+    }
+}
+
 fn edit(edits: &Edits) {
     for name in &edits.remove {
         // Names that are not text are none that a proxy lets through.
@@ -177,11 +202,8 @@ fn edit(edits: &Edits) {
     }
     edit_header("cookie", &edits.cookie);
     edit_header("authorization", &edits.authorization);
-    for (name, value) in edits.identity.iter().flat_map(|identity| &identity.headers) {
-        host::set_header(name, value.as_bytes());
-    }
-    if let Some((name, token)) = &edits.proof {
-        host::set_header(name, token.as_bytes());
+    if let Some(identity) = &edits.identity {
+        name(identity, edits.proof.as_ref());
     }
     for (name, value) in &edits.set {
         host::set_header(name, value.as_bytes());
@@ -196,9 +218,9 @@ fn edit_header(name: &str, edit: &HeaderEdit) {
     }
 }
 
-fn log_level(level: LogLevel) -> proxy_wasm::types::LogLevel {
+fn log_level(level: LogLevel) -> host::LogLevel {
     match level {
-        LogLevel::Info => proxy_wasm::types::LogLevel::Info,
-        LogLevel::Warn => proxy_wasm::types::LogLevel::Warn,
+        LogLevel::Info => host::LogLevel::Info,
+        LogLevel::Warn => host::LogLevel::Warn,
     }
 }

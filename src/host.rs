@@ -1,26 +1,38 @@
-//! The host functions in use, one wrapper each. Only bytes come from clients, never text: the SDK's text getters
-//! panic on what is not UTF-8, and a panic takes every parked request with it.
+//! What is asked of the host, one wrapper each. Only bytes come from clients, never text.
 //!
-//! The SDK also panics on statuses that it does not expect. Each wrapper says which statuses can come; none is
-//! called where another could: above all never for a request that has ended.
+//! Most calls cannot fail where they are made, and where one does there is nobody to tell: what relies on an outcome gets it,
+//! and nothing else looks at it.
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
+use jwe_gate_core::capabilities::Capabilities;
 use jwe_gate_core::gate::{Callout, ReplyHeaders, RequestHeaders};
 use jwe_gate_core::headers::HeaderMap;
 use jwe_gate_core::shared::{Cas, QueueId, SharedData, SharedKey};
 use jwe_gate_core::time::UnixMillis;
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{LogLevel, MapType, MetricType, Status};
 
+use crate::abi;
 use crate::queue::WakeQueue;
-use crate::raw;
+
+/// How urgent a message in the proxy's log is, as the ABI numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum LogLevel {
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+    Critical = 5,
+}
 
 /// The current time. The host always tells it.
 pub(crate) fn now() -> UnixMillis {
-    let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
-    UnixMillis(since.and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or(u64::MAX))
+    UnixMillis(abi::current_time().map_or(u64::MAX, |nanoseconds| nanoseconds / 1_000_000))
+}
+
+/// The configuration of the root context whose callback is running, of this size.
+pub(crate) fn configuration(size: usize) -> Vec<u8> {
+    abi::buffer(abi::PLUGIN_CONFIGURATION, size).filter(|_| size > 0).unwrap_or_default()
 }
 
 /// Fresh randomness: the keys of the standard library's hasher, which come from WASI's `random_get`.
@@ -32,22 +44,37 @@ pub(crate) fn seed() -> [u8; 16] {
 
 /// The headers of the request whose callback is running.
 pub(crate) struct CurrentRequest {
-    /// Whether the host shows all of them.
-    pub(crate) are_complete: bool,
-    /// Whether the host keeps their names in lower case.
-    pub(crate) names_are_lower: bool,
+    map: HeaderMap,
+    are_complete: bool,
+}
+
+impl CurrentRequest {
+    /// Reads them. The host shows so many of them at most, and keeps their names in lower case or not; there are `count`.
+    #[inline]
+    pub(crate) fn read(Capabilities { shown_headers, lowers_names, .. }: Capabilities, count: usize) -> Self {
+        let map = HeaderMap::new(abi::map(abi::REQUEST_HEADERS).unwrap_or_default());
+        let map = if lowers_names { map } else { map.with_lower_names() };
+        // One without any is one that could not be read.
+        let are_complete = count <= shown_headers && !map.as_bytes().is_empty();
+        Self { map, are_complete }
+    }
+}
+
+impl Drop for CurrentRequest {
+    fn drop(&mut self) {
+        abi::recycle(std::mem::take(&mut self.map).into_bytes());
+    }
 }
 
 impl RequestHeaders for CurrentRequest {
-    fn map(&self) -> HeaderMap {
-        let map = HeaderMap::new(raw::request_headers().unwrap_or_default());
-        if self.names_are_lower { map } else { map.with_lower_names() }
+    fn map(&self) -> &HeaderMap {
+        &self.map
     }
 
     /// In Envoy the address that `X-Forwarded-For`, the PROXY protocol and the like lead to, as far as its configuration
-    /// trusts them. `NotFound` where a host does not know it.
+    /// trusts them. nginx does not know it.
     fn client(&self) -> Option<Vec<u8>> {
-        hostcalls::get_property(vec!["source", "address"]).ok().flatten()
+        abi::property("source\0address")
     }
 
     fn are_complete(&self) -> bool {
@@ -58,22 +85,26 @@ impl RequestHeaders for CurrentRequest {
 /// Removes every line of a request header. Fine where there is none.
 pub(crate) fn remove_header(name: &str) {
     // The proxy may refuse to drop what it needs itself; no such header is ever named here.
-    let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
+    abi::remove_map_value(abi::REQUEST_HEADERS, name);
+}
+
+/// Adds a line to the headers of a request.
+pub(crate) fn add_header(name: &str, value: &[u8]) {
+    abi::add_map_value(abi::REQUEST_HEADERS, name, value);
 }
 
 /// Makes this the only line of a request header, however many there were.
 pub(crate) fn set_header(name: &str, value: &[u8]) {
-    let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
+    abi::replace_map_value(abi::REQUEST_HEADERS, name, value);
 }
 
 /// Removes the trailers of the request whose callback is running that the gate refuses.
 pub(crate) fn remove_trailers(refuses: impl Fn(&[u8]) -> bool) {
-    let trailers = HeaderMap::new(raw::request_trailers().unwrap_or_default());
-    for (name, _) in trailers.lines().filter(|(name, _)| refuses(name)) {
-        let removed =
-            std::str::from_utf8(name).map(|name| hostcalls::remove_map_value(MapType::HttpRequestTrailers, name));
-        // As with headers: names that are not text are none that a proxy lets through.
-        let _ = removed;
+    let trailers = HeaderMap::new(abi::map(abi::REQUEST_TRAILERS).unwrap_or_default());
+    let removed = trailers.lines().map(|(name, _)| name).filter(|name| refuses(name));
+    // As with headers: names that are not text are none that a proxy lets through.
+    for name in removed.filter_map(|name| std::str::from_utf8(name).ok()) {
+        abi::remove_map_value(abi::REQUEST_TRAILERS, name);
     }
 }
 
@@ -82,17 +113,17 @@ pub(crate) struct CurrentReply;
 
 impl ReplyHeaders for CurrentReply {
     fn set_cookies(&self) -> Vec<Vec<u8>> {
-        let map = hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default();
-        let lines = map.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(SET_COOKIE));
-        lines.map(|(_, line)| line).collect()
+        let map = HeaderMap::new(abi::map(abi::RESPONSE_HEADERS).unwrap_or_default());
+        let lines = map.lines().filter(|(name, _)| name.eq_ignore_ascii_case(SET_COOKIE.as_bytes()));
+        lines.map(|(_, line)| line.to_vec()).collect()
     }
 }
 
 /// Makes these the only `Set-Cookie` lines of the reply whose callback is running.
 pub(crate) fn set_cookies(lines: &[Vec<u8>]) {
-    let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, SET_COOKIE);
+    abi::remove_map_value(abi::RESPONSE_HEADERS, SET_COOKIE);
     for line in lines {
-        let _ = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, SET_COOKIE, line);
+        abi::add_map_value(abi::RESPONSE_HEADERS, SET_COOKIE, line);
     }
 }
 
@@ -113,8 +144,9 @@ impl Shared {
 
 impl SharedData for Shared {
     fn get(&self, key: &SharedKey) -> (Option<Vec<u8>>, Cas) {
-        match hostcalls::get_shared_data(&key.0) {
-            Ok((value, Some(version))) => (value, Cas::Version(version)),
+        match abi::shared_data(&key.0) {
+            // No version is zero.
+            Some((value, version @ 1..)) => (value, Cas::Version(version)),
             _ => (None, Cas::Absent),
         }
     }
@@ -124,7 +156,7 @@ impl SharedData for Shared {
             Cas::Absent => self.absent_cas,
             Cas::Version(version) => version,
         };
-        hostcalls::set_shared_data(&key.0, Some(value), Some(cas)).is_ok()
+        abi::set_shared_data(&key.0, value, cas)
     }
 
     fn queue(&self) -> Option<QueueId> {
@@ -142,48 +174,49 @@ impl Drop for Shared {
 
 /// Registers a queue, which makes it one's own whoever had it. The host calls the root context when something is in it.
 pub(crate) fn register_queue(name: &str) -> Option<QueueId> {
-    hostcalls::register_shared_queue(name).ok().map(QueueId)
+    abi::register_queue(name).map(QueueId)
 }
 
 /// Puts a message into a queue.
 pub(crate) fn enqueue(queue: QueueId, message: &[u8]) {
     // Nothing relies on a wake-up: what it does not bring about the next tick does.
-    let _ = hostcalls::enqueue_shared_queue(queue.0, Some(message));
+    abi::enqueue(queue.0, message);
 }
 
 /// Empties a queue.
 pub(crate) fn drain(queue: u32) -> Vec<Vec<u8>> {
-    std::iter::from_fn(|| hostcalls::dequeue_shared_queue(queue).ok().flatten()).collect()
+    std::iter::from_fn(|| abi::dequeue(queue)).collect()
 }
 
-/// Makes a callout. The context that acts is told how it ended.
-///
-/// # Errors
-/// In Envoy `BadArgument` for an unknown cluster, `InternalFailure` for an empty one or an open circuit breaker. nginx
-/// reports everything later.
-pub(crate) fn dispatch(callout: &Callout) -> Result<u32, Status> {
-    let body = callout.body.as_deref();
-    let mut headers = vec![
-        (":method", if body.is_some() { "POST" } else { "GET" }),
+const NO_TRAILERS: [(&str, &str); 0] = [];
+
+/// Makes a callout, and says which one it is; nothing where the proxy would not: in Envoy for an unknown cluster, an empty
+/// one, or an open circuit breaker. nginx reports everything later. The context that acts is told how it ended.
+pub(crate) fn dispatch(callout: &Callout) -> Option<u32> {
+    let method = if callout.body.is_some() { "POST" } else { "GET" };
+    let line = [
+        (":method", method),
         (":scheme", "http"),
         (":authority", &*callout.authority),
         (":path", &*callout.target),
         (jwe_gate_contract::MAC_HEADER, &callout.mac),
     ];
-    if body.is_some() {
-        headers.push(("content-type", "application/json"));
-    }
-    hostcalls::dispatch_http_call(&callout.cluster, headers, body, vec![], callout.timeout)
+    let content = callout.body.is_some().then_some(("content-type", "application/json"));
+    let headers: HeaderMap = line.into_iter().chain(content).collect();
+    let trailers = HeaderMap::from_iter(NO_TRAILERS);
+    let body = callout.body.as_deref().unwrap_or_default();
+    let timeout = u32::try_from(callout.timeout.as_millis()).unwrap_or(u32::MAX);
+    abi::http_call(&callout.cluster, headers.as_bytes(), body, trailers.as_bytes(), timeout)
 }
 
 /// The MAC that came with the answer to a callout.
 pub(crate) fn answer_mac() -> Option<Vec<u8>> {
-    hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, jwe_gate_contract::MAC_HEADER).ok().flatten()
+    abi::map_value(abi::HTTP_CALL_RESPONSE_HEADERS, jwe_gate_contract::MAC_HEADER)
 }
 
 /// Whether a callout brought an answer. nginx shows failures as headers too, and says in one how the callout ended.
 pub(crate) fn is_answered() -> bool {
-    let header = |name| hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name).ok().flatten();
+    let header = |name| abi::map_value(abi::HTTP_CALL_RESPONSE_HEADERS, name);
     header(":status").is_some() && header(":dispatch_status").is_none_or(|how| how == b"ok")
 }
 
@@ -192,7 +225,7 @@ pub(crate) fn answer_body(size: usize) -> Option<Vec<u8>> {
     if size == 0 || size > jwe_gate_contract::MAX_BODY_BYTES {
         return None;
     }
-    raw::answer_body(size)
+    abi::buffer(abi::HTTP_CALL_RESPONSE_BODY, size)
 }
 
 /// Whether a callback can act on other requests than its own. A host that agrees to act on a context that cannot be acts
@@ -203,70 +236,71 @@ pub(crate) fn acts_on_others() -> bool {
 
 /// Makes the calls that follow act on this context; whether the host knows it.
 pub(crate) fn act_on(context: u32) -> bool {
-    hostcalls::set_effective_context(context).is_ok()
+    abi::set_effective_context(context)
 }
 
 /// Lets a parked request go on.
 pub(crate) fn resume() {
-    let _ = hostcalls::resume_http_request();
+    abi::continue_stream(abi::REQUEST);
 }
 
 /// Lets a reply go on that was held.
 pub(crate) fn resume_reply() {
-    let _ = hostcalls::resume_http_response();
+    abi::continue_stream(abi::RESPONSE);
 }
 
 /// Answers a request.
-pub(crate) fn reply(status: u32, headers: Vec<(&str, &str)>, body: &[u8]) {
-    let _ = hostcalls::send_http_response(status, headers, Some(body));
+pub(crate) fn reply<'a>(status: u32, headers: impl IntoIterator<Item = (&'a str, &'a str)>, body: &[u8]) {
+    let headers: HeaderMap = headers.into_iter().collect();
+    abi::send_local_response(status, headers.as_bytes(), body);
 }
 
 /// Answers a request that must not pass, without any word on why.
 pub(crate) fn refuse() {
-    reply(503, vec![("cache-control", "no-store")], b"{\"error\":\"unavailable\"}\n");
+    reply(503, [("cache-control", "no-store")], b"{\"error\":\"unavailable\"}\n");
 }
 
 /// Ends a request and its stream.
 pub(crate) fn cut() {
-    let _ = hostcalls::reset_http_request();
+    abi::close_stream(abi::REQUEST);
 }
 
 /// Sets filter state of the request at hand, `wasm.<name>` in access logs of Envoy.
 pub(crate) fn set_filter_state(name: &str, value: &str) {
-    let _ = raw::set_property(name, value.as_bytes());
+    let _ = abi::set_property(name, value.as_bytes());
 }
 
 /// Sets a variable of the request at hand, `$<name>` in nginx; whether it is declared.
 pub(crate) fn set_variable(name: &str, value: &[u8]) -> bool {
-    raw::set_property(&format!("ngx\0{name}"), value)
+    abi::set_property(&format!("ngx\0{name}"), value)
 }
 
 /// Asks for ticks.
 pub(crate) fn set_tick(period: Duration) {
-    let _ = hostcalls::set_tick_period(period);
+    abi::set_tick_period(u32::try_from(period.as_millis()).unwrap_or(u32::MAX));
 }
 
 /// Writes to the proxy's log.
 pub(crate) fn log(level: LogLevel, message: &str) {
-    let _ = hostcalls::log(level, message);
+    abi::log(level as u32, message.as_bytes());
 }
 
 /// Defines a counter, or finds it where another worker has.
 pub(crate) fn counter(name: &str) -> Option<u32> {
-    hostcalls::define_metric(MetricType::Counter, name).ok()
+    abi::define_metric(abi::COUNTER, name)
 }
 
 /// Defines a gauge, or finds it where another worker has.
 pub(crate) fn gauge(name: &str) -> Option<u32> {
-    hostcalls::define_metric(MetricType::Gauge, name).ok()
+    abi::define_metric(abi::GAUGE, name)
 }
 
 /// Sets a gauge.
 pub(crate) fn record(gauge: u32, value: u64) {
-    let _ = hostcalls::record_metric(gauge, value);
+    abi::record_metric(gauge, value);
 }
 
 /// Adds to a counter.
 pub(crate) fn count(counter: u32, amount: u64) {
-    let _ = hostcalls::increment_metric(counter, i64::try_from(amount).unwrap_or(i64::MAX));
+    abi::increment_metric(counter, i64::try_from(amount).unwrap_or(i64::MAX));
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jwe_gate_core::capabilities::Capabilities;
-use jwe_gate_core::gate::{CalloutId, Effects, Event, Gate};
+use jwe_gate_core::gate::{Admission, CalloutId, ContextId, Effects, Event, Gate};
 use jwe_gate_core::metrics::{Gauge, Metric};
 use jwe_gate_core::time::UnixMillis;
 
-use crate::host::{self, Shared};
+use crate::host::{self, CurrentRequest, Shared};
 
 /// A runtime, shared by the root context and its requests.
 pub(crate) type SharedRuntime = Rc<RefCell<Runtime>>;
@@ -20,12 +20,16 @@ pub(crate) struct Runtime {
     /// The root context, from which callouts are made.
     pub(crate) root: u32,
     pub(crate) capabilities: Capabilities,
+    /// Whether requests are remembered until they end: for their replies, or as the host numbers root contexts like requests.
+    pub(crate) keeps_requests: bool,
     /// The time of the last event that depended on it.
     now: UnixMillis,
     /// The host's numbers of callouts that have not ended.
     pub(crate) callouts: BTreeMap<u32, InFlight>,
     /// What it shares with other workers, and the queue that wakes it.
     pub(crate) shared: Shared,
+    /// The list of effects that was used last, empty: each request needs one.
+    pub(crate) effects: Effects,
     counters: BTreeMap<Metric, u32>,
     gauges: BTreeMap<Gauge, u32>,
 }
@@ -39,24 +43,37 @@ pub(crate) struct InFlight {
 
 impl Runtime {
     pub(crate) fn new(gate: Gate, root: u32, capabilities: Capabilities) -> Self {
+        let keeps_requests = gate.watches_responses() || !capabilities.acts_on_others;
         Self {
             gate,
             root,
             capabilities,
+            keeps_requests,
             now: UnixMillis(0),
             callouts: BTreeMap::new(),
             shared: Shared::new(capabilities.acts_on_others, capabilities.absent_cas),
+            effects: Effects::new(),
             counters: BTreeMap::new(),
             gauges: BTreeMap::new(),
         }
     }
 
+    /// Lets the gate admit a request at once, if it can.
+    #[inline]
+    pub(crate) fn admit_known(&mut self, context: ContextId, headers: &CurrentRequest) -> Option<Admission> {
+        self.now = host::now();
+        self.gate.admit_known(self.now, context, headers)
+    }
+
     /// Lets the gate handle an event.
-    pub(crate) fn handle(&mut self, event: Event<'_>, effects: &mut Effects) {
-        if event.is_timed() {
+    pub(crate) fn handle(&mut self, event: Event<'_>) -> Effects {
+        // Of a request the time has just been asked for.
+        if event.is_timed() && !matches!(event, Event::RequestHeaders { .. }) {
             self.now = host::now();
         }
-        self.gate.handle(self.now, event, &self.shared, effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        self.gate.handle(self.now, event, &self.shared, &mut effects);
+        effects
     }
 
     /// Forgets the callouts of a request that is over: the host forgets them too.

@@ -2,9 +2,8 @@
 //! are to be. Each is set for every request, so that none keeps a value of before.
 
 use jwe_gate_core::gate::{Edits, HeaderEdit};
-use proxy_wasm::types::LogLevel;
 
-use crate::host;
+use crate::host::{self, LogLevel};
 
 /// The last to be set. Without it no request goes on, so whatever fails before leaves a request that is refused.
 const ADMITTED: &str = "jwe_ok";

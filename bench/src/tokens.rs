@@ -43,18 +43,18 @@ impl Mint {
         Ok(self.ring.seal(&recipe, claims.as_bytes())?)
     }
 
-    /// A browser's request that carries this token among other cookies.
+    /// A browser's request for a page that carries this token among other cookies, the last of which has this value.
     #[must_use]
-    pub fn request(token: &str) -> Vec<u8> {
+    pub fn request(token: &str, page: &str, last: &str) -> Vec<u8> {
         format!(
-            "GET /dashboard HTTP/1.1\r\n\
+            "GET {page} HTTP/1.1\r\n\
              host: localhost\r\n\
              user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
              accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
              accept-language: en-US,en;q=0.5\r\n\
              accept-encoding: gzip, deflate, br, zstd\r\n\
              referer: https://localhost/\r\n\
-             cookie: theme=dark; {COOKIE}={token}; lang=en\r\n\
+             cookie: theme=dark; {COOKIE}={token}; lang={last}\r\n\
              \r\n"
         )
         .into_bytes()

@@ -52,7 +52,7 @@ fn call(headers: usize) {
     // As long as it is used, no compiler can leave it out.
     let value: &[u8] = if map.is_empty() { b"nobody" } else { b"user-1" };
     for name in NAMES.iter().take(headers) {
-        let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
+        let _ = hostcalls::add_map_value_bytes(MapType::HttpRequestHeaders, name, value);
     }
 }
 

@@ -14,7 +14,7 @@ fn main() -> Result<()> {
     let envoy = start(&lookup)?;
     let mint = Mint::new()?;
     let send = |users: std::ops::Range<u64>| -> Result<()> {
-        let requests = users.map(|user| mint.token(user).map(|token| Mint::request(&token)));
+        let requests = users.map(|user| mint.token(user).map(|token| Mint::request(&token, "/dashboard", "en")));
         let requests = requests.collect::<Result<Vec<_>>>()?;
         let outcome = load::run(envoy.address("gate"), CONNECTIONS, &requests)?;
         ensure!(outcome.all(200), "not every user was admitted: {:?}", outcome.statuses);

@@ -23,21 +23,21 @@ fn main() -> Result<()> {
     pin(std::process::id(), "1")?;
     let lookup = Lookup::start()?;
     let variants = variants()?;
-    let request = Mint::request(&Mint::new()?.token(1)?);
+    let traffic = Traffic::new(&Mint::new()?)?;
     let mut samples = vec![Vec::new(); variants.len()];
     for _ in 0..STARTS {
         let envoy = start(&variants, app.address("app"), lookup.address())?;
-        let listeners: Vec<_> = variants.iter().map(|(name, _)| envoy.address(name)).collect();
-        for listener in &listeners {
-            measure(&envoy, *listener, &request)?;
+        let listeners: Vec<_> = variants.iter().map(|(name, ..)| (envoy.address(name), traffic.of(name))).collect();
+        for (listener, requests) in &listeners {
+            measure(&envoy, *listener, requests)?;
         }
         for round in 0..ROUNDS {
             let mut order: Vec<_> = listeners.iter().zip(&mut samples).collect();
             if round % 2 == 1 {
                 order.reverse();
             }
-            for (listener, samples) in order {
-                samples.push(measure(&envoy, *listener, &request)?);
+            for ((listener, requests), samples) in order {
+                samples.push(measure(&envoy, *listener, requests)?);
             }
         }
     }
@@ -68,7 +68,41 @@ fn pin(process: u32, processor: &str) -> Result<()> {
 
 type Variant = (&'static str, Option<Filter>);
 
-fn variants() -> Result<[Variant; 9]> {
+/// What clients send.
+struct Traffic {
+    /// One user who asks for one page again and again.
+    same: Vec<Vec<u8>>,
+    /// As many users and pages as a site in use has.
+    many: Vec<Vec<u8>>,
+    /// One user, with a cookie that some script sets anew each time.
+    changing: Vec<Vec<u8>>,
+}
+
+impl Traffic {
+    fn new(mint: &Mint) -> Result<Self> {
+        let tokens = (0..USERS).map(|user| mint.token(user)).collect::<Result<Vec<_>>>()?;
+        let token = mint.token(1)?;
+        let many = tokens.iter().cycle().zip((0..PAGES).cycle());
+        Ok(Self {
+            same: vec![Mint::request(&token, "/dashboard", "en")],
+            many: many
+                .map(|(token, page)| Mint::request(token, &format!("/pages/of/{page}"), "en"))
+                .take(REQUESTS)
+                .collect(),
+            changing: (0..REQUESTS).map(|visit| Mint::request(&token, "/dashboard", &visit.to_string())).collect(),
+        })
+    }
+
+    fn of(&self, variant: &str) -> &[Vec<u8>] {
+        match variant {
+            MANY => &self.many,
+            CHANGING => &self.changing,
+            _ => &self.same,
+        }
+    }
+}
+
+fn variants() -> Result<[Variant; 11]> {
     let noop = |file, name, configuration| {
         Ok::<_, anyhow::Error>(Some(Filter::new(&module(file)?, configuration).name(name).vm_id(name)))
     };
@@ -93,6 +127,8 @@ fn variants() -> Result<[Variant; 9]> {
         ("the same, with the gate's host calls", noop("noop_trimmed.wasm", "calls", "1")?),
         ("the same, and 6 headers set", noop("noop_trimmed.wasm", "calls_6", "6")?),
         ("jwe-gate", gate("gate", json!({}))?),
+        (MANY, gate("gate_many", json!({}))?),
+        (CHANGING, gate("gate_changing", json!({}))?),
         ("jwe-gate, reason and subject logged", gate("gate_log", logged())?),
         ("jwe-gate, 20 routes", gate("gate_20", json!({ "routes": routes() }))?),
         ("jwe-gate, 20 routes and 6 headers", gate("gate_20_6", json!({ "routes": routes(), "identity": six() }))?),
@@ -131,9 +167,10 @@ struct Sample {
     cpu: f64,
 }
 
-fn measure(envoy: &Envoy, listener: SocketAddr, request: &[u8]) -> Result<Sample> {
+fn measure(envoy: &Envoy, listener: SocketAddr, requests: &[Vec<u8>]) -> Result<Sample> {
     let before = envoy.cpu_time()?;
-    let outcome = load::run(listener, CONNECTIONS, std::iter::repeat_n(request, REQUESTS))?;
+    let requests = requests.iter().map(Vec::as_slice).cycle().take(REQUESTS);
+    let outcome = load::run(listener, CONNECTIONS, requests)?;
     let used = envoy.cpu_time()?.saturating_sub(before);
     ensure!(outcome.all(200), "not every request was answered with 200: {:?}", outcome.statuses);
     Ok(Sample { rate: per_request(outcome.elapsed).recip() * 1e6, cpu: per_request(used) })
@@ -194,6 +231,10 @@ fn early_removal() -> serde_json::Value {
 
 const BARE: &str = "Envoy without a filter";
 const NOOP: &str = "no-op, all exports of the SDK";
+const MANY: &str = "the same, 1,000 users and 20 pages";
+const CHANGING: &str = "the same, another cookie each time";
+const USERS: u64 = 1_000;
+const PAGES: usize = 20;
 const STARTS: usize = 6;
 const ROUNDS: usize = 10;
 const REQUESTS: usize = 5_000;

@@ -21,6 +21,18 @@ impl HeaderMap {
         self.lines().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
     }
 
+    /// The buffer.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The buffer, for something else.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// Each line, in order. Nothing where the buffer is not what it should be, and with it
     /// no `:path`, no host and no credential.
     #[must_use]

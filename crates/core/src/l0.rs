@@ -3,10 +3,14 @@
 //! Bounded and set-associative. A key says under which cookie name the token was configured, where it came from, and
 //! a 128-bit SipHash of its bytes under a seed that nobody outside knows: nobody can make two tokens meet on purpose.
 
+mod shown;
+
 use std::hash::Hasher;
 use std::rc::Rc;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
+
+use shown::Shown;
 
 use crate::claims::Session;
 use crate::identity::{Identity, Proof};
@@ -18,6 +22,12 @@ const WAYS: usize = 4;
 
 /// Slots of a set that denials may take, so that refused tokens never push out all that are admitted.
 const DENIAL_WAYS: usize = WAYS / 2;
+
+/// A longer Cookie header is looked through each time: to look at it twice would cost more than is saved.
+const MAX_LINE_BYTES: usize = 16 * 1024;
+
+/// In keys of whole headers, in place of a cookie's name.
+const LINE: usize = usize::MAX;
 
 /// The key of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +54,7 @@ pub struct L0 {
     seed: [u8; 16],
     /// A power of two sets of [`WAYS`] slots each.
     slots: Vec<Slot>,
+    shown: Shown,
     /// Counts uses, to tell which slot has not been used for longest.
     clock: u64,
 }
@@ -60,7 +71,8 @@ impl L0 {
     #[must_use]
     pub fn new(entries: usize, seed: [u8; 16]) -> Self {
         let slots = entries.max(WAYS).next_power_of_two();
-        Self { seed, slots: std::iter::repeat_with(Slot::default).take(slots).collect(), clock: 0 }
+        let shown = Shown::new(slots);
+        Self { seed, slots: std::iter::repeat_with(Slot::default).take(slots).collect(), shown, clock: 0 }
     }
 
     /// The key of a token, given as the pieces in which it came.
@@ -74,6 +86,25 @@ impl L0 {
             hasher.write_u8(0xff);
         }
         L0Key(hasher.finish128().as_u128())
+    }
+
+    /// Remembers that this is how a Cookie header reads that shows this token as its session, and no other.
+    pub fn note_shown(&mut self, line: &[u8], key: L0Key) {
+        if line.len() > MAX_LINE_BYTES {
+            return;
+        }
+        let line = self.key(LINE, 0, [line]);
+        self.shown.insert(line, key);
+    }
+
+    /// What is known of the token that a Cookie header shows which reads so, if that is remembered.
+    pub fn get_shown(&mut self, line: &[u8]) -> Option<Rc<Known>> {
+        if line.len() > MAX_LINE_BYTES {
+            return None;
+        }
+        let line = self.key(LINE, 0, [line]);
+        let key = self.shown.get(line)?;
+        self.get(key)
     }
 
     /// What is known of a token.

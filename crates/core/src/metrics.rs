@@ -194,7 +194,10 @@ impl CalloutResult {
 
 /// Counts since they were last taken. The host is told on ticks, not once per request.
 #[derive(Debug, Default)]
-pub struct Counters(BTreeMap<Metric, u64>);
+pub struct Counters {
+    counts: BTreeMap<Metric, u64>,
+    warm: u64,
+}
 
 impl Counters {
     /// Adds one.
@@ -202,14 +205,23 @@ impl Counters {
         self.add(metric, 1);
     }
 
+    /// Adds one to what is counted of nearly every request: it was admitted for what L0 holds.
+    pub fn count_warm(&mut self) {
+        self.warm = self.warm.saturating_add(1);
+    }
+
     /// Adds several.
     pub fn add(&mut self, metric: Metric, amount: u64) {
-        let count = self.0.entry(metric).or_default();
+        let count = self.counts.entry(metric).or_default();
         *count = count.saturating_add(amount);
     }
 
     /// Takes what has been counted, leaving zeros behind.
     pub fn take(&mut self) -> impl Iterator<Item = (Metric, u64)> {
-        self.0.iter_mut().filter(|(_, count)| **count > 0).map(|(metric, count)| (*metric, std::mem::take(count)))
+        let warm = std::mem::take(&mut self.warm);
+        for metric in [Metric::L0Hit, Metric::Decision("ok")] {
+            self.add(metric, warm);
+        }
+        self.counts.iter_mut().filter(|(_, count)| **count > 0).map(|(metric, count)| (*metric, std::mem::take(count)))
     }
 }

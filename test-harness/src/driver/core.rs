@@ -118,11 +118,11 @@ impl ReplyHeaders for NoCookies {
     }
 }
 
-struct Headers<'a>(&'a Map);
+struct Headers(HeaderMap);
 
-impl RequestHeaders for Headers<'_> {
-    fn map(&self) -> HeaderMap {
-        self.0.iter().map(|(name, value)| (name, value)).collect()
+impl RequestHeaders for Headers {
+    fn map(&self) -> &HeaderMap {
+        &self.0
     }
 
     fn client(&self) -> Option<Vec<u8>> {
@@ -392,7 +392,12 @@ impl Steps for Core {
         };
         self.requests.borrow_mut().push(in_hand);
         let context = ContextId(u32::try_from(index).expect("few requests"));
-        self.handle(&root, Event::RequestHeaders { context, headers: &Headers(&map) });
+        let headers = Headers(map.iter().map(|(name, value)| (name, value)).collect());
+        let admission = root.gate.borrow_mut().admit_known(self.now.get(), context, &headers);
+        match admission {
+            Some(admission) => self.play(&root, admission.into_effect(context)),
+            None => self.handle(&root, Event::RequestHeaders { context, headers: &headers }),
+        }
         Some(Sent(index))
     }
 

@@ -1,7 +1,8 @@
 //! Drops the exports of the artefact that the filter does not use, and writes into it what it is.
 //!
-//! The Rust SDK exports every callback of the ABI, and a proxy calls each callback that it finds, so unused
-//! ones cost every request a trip into the sandbox. No linker option takes them away: they are `#[no_mangle]`.
+//! A proxy calls each callback that it finds, so one that does nothing costs every request a trip into the sandbox. The filter
+//! has callbacks that only nginx needs, and the Rust SDK, which the yardsticks are made with, exports all that there are. No
+//! linker option takes them away: they are `#[no_mangle]`.
 //! This step runs after linking: it drops the callbacks that are not kept, and then whatever code, data and
 //! imports nothing else reaches.
 //!

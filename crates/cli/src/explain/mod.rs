@@ -38,7 +38,7 @@ pub(crate) fn run(mut config: Config, path: &str, arguments: &RequestArguments) 
     config.routes = routes;
 
     let policy = Policy::compile(config).map_err(Failure::Derive)?;
-    let explanation = policy.explain(&request.map());
+    let explanation = policy.explain(request.map());
     let decision = gate::decide(policy, &request, &lookup, now);
     let facts = Facts {
         names: &names,

@@ -7,7 +7,11 @@ use crate::arguments::RequestArguments;
 use crate::failure::Failure;
 
 /// Its headers, in order.
-pub(super) struct Request(Vec<(String, String)>);
+pub(super) struct Request {
+    lines: Vec<(String, String)>,
+    /// The same, as the gate reads them.
+    map: HeaderMap,
+}
 
 impl Request {
     pub(super) fn read(path: &str, arguments: &RequestArguments) -> Result<Self, Failure> {
@@ -22,7 +26,8 @@ impl Request {
         if let Some(cookie) = &arguments.cookie {
             lines.push(("cookie".to_owned(), text(cookie)?.trim_end_matches(['\r', '\n']).to_owned()));
         }
-        Ok(Self(lines))
+        let map = lines.iter().map(|(name, value)| (name, value)).collect();
+        Ok(Self { lines, map })
     }
 
     /// The first line of a header.
@@ -36,13 +41,13 @@ impl Request {
     }
 
     fn lines(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.lines.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
 impl RequestHeaders for Request {
-    fn map(&self) -> HeaderMap {
-        self.0.iter().map(|(name, value)| (name, value)).collect()
+    fn map(&self) -> &HeaderMap {
+        &self.map
     }
 
     fn client(&self) -> Option<Vec<u8>> {

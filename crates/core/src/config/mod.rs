@@ -294,6 +294,14 @@ pub struct AccessLog {
     pub lookup_ms: bool,
 }
 
+impl AccessLog {
+    /// Whether they are told anything.
+    #[must_use]
+    pub fn says_anything(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
 /// How access logs name the user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

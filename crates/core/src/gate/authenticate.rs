@@ -86,6 +86,7 @@ impl Gate {
             };
             return Found { progress: self.bearer_session(now, request, shared), edits, source: Source::Bearer };
         };
+        let key = self.l0.key(credential.name(), Source::Cookie as u8, credential.pieces());
         let keeps = !policy.identity.remove_cookie || request.issuer_path;
         let accepted = (scan.has_strangers() || !keeps)
             .then(|| cookie::keep(lines, &policy.names, Some(credential).filter(|_| keeps)));
@@ -94,13 +95,24 @@ impl Gate {
             authorization: request.authorization_without_session(),
             ..edits
         };
-        Found { progress: self.cookie_session(now, credential, shared), edits, source: Source::Cookie }
+        let progress = self.cookie_session(now, key, credential, shared);
+        if let (Progress::Known { .. }, [line], false) = (&progress, lines.as_slice(), scan.has_strangers())
+            && policy.remembers_cookies()
+        {
+            self.l0.note_shown(line, key);
+        }
+        Found { progress, edits, source: Source::Cookie }
     }
 
-    fn cookie_session(&mut self, now: UnixMillis, credential: &Credential<'_>, shared: &dyn SharedData) -> Progress {
+    fn cookie_session(
+        &mut self,
+        now: UnixMillis,
+        key: L0Key,
+        credential: &Credential<'_>,
+        shared: &dyn SharedData,
+    ) -> Progress {
         let policy = self.policy.clone();
         let name = credential.name();
-        let key = self.l0.key(name, Source::Cookie as u8, credential.pieces());
         if let Some(known) = self.remembered(now, key) {
             return self.again(now, key, known, shared);
         }
@@ -147,10 +159,7 @@ impl Gate {
 
     /// A token that has been opened before.
     fn again(&mut self, now: UnixMillis, key: L0Key, known: Rc<Known>, shared: &dyn SharedData) -> Progress {
-        if known.judgement.limits.freshness(now) == Freshness::Fresh
-            && known.judgement.applies_to(&known.session)
-            && !self.is_outdated(&known.judgement, &known.session)
-        {
+        if self.holds(&known, now) {
             self.counters.count(Metric::L0Hit);
             return Progress::Known { known, layer: Layer::L0, again: None };
         }

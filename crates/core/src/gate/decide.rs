@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::annotate::Layer;
 use super::authenticate::{Found, Progress, Source};
-use super::event::{ContextId, Edits, Effect, HeaderEdit, LogLevel, RequestHeaders};
+use super::event::{Annotations, ContextId, Edits, Effect, HeaderEdit, LogLevel, RequestHeaders};
 use super::read::Request;
 use super::reply::Reply;
 use super::streams::Stream;
@@ -52,7 +52,7 @@ pub(super) struct Otherwise {
 
 impl Pass {
     /// What becomes of a request that the rules let go on whoever it comes from.
-    fn without_session(context: ContextId, treatment: Treatment) -> Self {
+    pub(super) fn without_session(context: ContextId, treatment: Treatment) -> Self {
         Self {
             context,
             treatment,
@@ -77,8 +77,7 @@ impl Gate {
         effects: &mut Effects,
     ) {
         let policy = self.policy.clone();
-        let map = headers.map();
-        let request = Request::read(&policy, &map);
+        let request = Request::read(&policy, headers.map());
         let treatment = policy.routes.rules.treatment(&request.line);
         let pass = Pass::without_session(context, treatment);
         if !self.is_manageable(headers, &request) {
@@ -126,7 +125,7 @@ impl Gate {
             }
             let pass = Pass { layer, ..pass };
             // What becomes of a request that is refused takes work that the others are spared.
-            return match self.objection(&pass, &known) {
+            return match self.objects(&pass, &known) {
                 None => self.admit(pass, &known, "ok", effects),
                 Some(denial) => {
                     let pass = Pass { otherwise: self.otherwise(request, pass.treatment), ..pass };
@@ -148,7 +147,7 @@ impl Gate {
     /// Plays a decision: the session is named to the app, or the request is answered, or goes on without a name.
     pub(super) fn finish(&mut self, pass: Pass, outcome: Result<Rc<Known>, Denial>, effects: &mut Effects) {
         match outcome {
-            Ok(known) => match self.objection(&pass, &known) {
+            Ok(known) => match self.objects(&pass, &known) {
                 None => self.admit(pass, &known, "ok", effects),
                 Some(denial) => self.refuse(pass, denial, Some(&known), effects),
             },
@@ -156,17 +155,27 @@ impl Gate {
         }
     }
 
+    /// Why this request may not pass, of whose session everything is known.
+    pub(super) fn objects(&self, pass: &Pass, known: &Known) -> Option<Denial> {
+        self.objection(&pass.treatment, (pass.issuer_path, pass.cross_site), known)
+    }
+
     /// Why a session of which everything is known may not pass here.
-    pub(super) fn objection(&self, pass: &Pass, known: &Known) -> Option<Denial> {
-        let treatment = &pass.treatment;
+    #[inline]
+    pub(super) fn objection(
+        &self,
+        treatment: &Treatment,
+        (issuer_path, cross_site): (bool, bool),
+        known: &Known,
+    ) -> Option<Denial> {
         let is_accepted = treatment.accepts(known.session.kind());
         match known.judgement.verdict {
             // On another tenant's host a session is worth as much as none, banned or not.
             _ if !is_accepted => Some(Denial::OtherSession),
             Verdict::Deny(barred) => Some(Denial::Barred(barred)),
-            Verdict::Allow => match self.permit(&known.session, pass.issuer_path) {
+            Verdict::Allow => match self.permit(&known.session, issuer_path) {
                 Err(denial) => Some(denial),
-                Ok(()) if pass.cross_site => Some(Denial::CrossSite),
+                Ok(()) if cross_site => Some(Denial::CrossSite),
                 Ok(()) if treatment.conditions & !known.met != 0 => Some(Denial::Condition),
                 Ok(()) => None,
             },
@@ -175,13 +184,8 @@ impl Gate {
 
     /// Names the session to the app.
     pub(super) fn admit(&mut self, pass: Pass, known: &Known, reason: &'static str, effects: &mut Effects) {
-        if let Some(following) = &mut self.following {
-            let (session, issuer_path, cookies) = (known.session.clone(), pass.issuer_path, pass.cookies.clone());
-            let policy = pass.treatment.streams;
-            following.streams.opened(pass.context, Stream { session, policy, issuer_path, cookies });
-        }
         self.counters.count(Metric::Decision(reason));
-        let annotations = self.annotations(&pass, reason, "allow", Some(known));
+        let annotations = self.admitted(&pass, known, reason);
         effects.push(Effect::Forward {
             context: pass.context,
             // Where everybody passes and nothing is asked, the app is told of nobody.
@@ -196,8 +200,18 @@ impl Gate {
         });
     }
 
+    /// Notes that a request goes on for a session, and says what access logs are told of it.
+    pub(super) fn admitted(&mut self, pass: &Pass, known: &Known, reason: &'static str) -> Annotations {
+        if let Some(following) = &mut self.following {
+            let (session, issuer_path, cookies) = (known.session.clone(), pass.issuer_path, pass.cookies.clone());
+            let policy = pass.treatment.streams;
+            following.streams.opened(pass.context, Stream { session, policy, issuer_path, cookies });
+        }
+        self.annotations(pass, reason, "allow", Some(known))
+    }
+
     /// The identity with a signature: the header, and the token.
-    fn proof(&self, known: &Known) -> Option<(Rc<str>, Rc<str>)> {
+    pub(super) fn proof(&self, known: &Known) -> Option<(Rc<str>, Rc<str>)> {
         let issuer = self.policy.identity.jwt.as_ref()?;
         let Known { session, judgement, proof, .. } = known;
         let facts = Facts { user: &judgement.user, claims: session.claims(), fields: &judgement.fields };

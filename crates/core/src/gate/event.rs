@@ -23,7 +23,7 @@ pub struct CalloutId(pub u64);
 pub enum Event<'a> {
     /// The configuration has taken effect.
     Configured,
-    /// A request's headers have come. Answered by exactly one of forward, reply and park for this context.
+    /// A request's headers have come, and [`Gate::admit_known`](super::Gate::admit_known) has not admitted it. Answered by exactly one of forward, reply and park for this context.
     RequestHeaders {
         /// The request.
         context: ContextId,
@@ -77,7 +77,7 @@ impl Event<'_> {
 /// The request at hand.
 pub trait RequestHeaders {
     /// Every header, in order: one crossing of the sandbox for all of them.
-    fn map(&self) -> HeaderMap;
+    fn map(&self) -> &HeaderMap;
 
     /// The address of the client, with or without a port, as the proxy has made sure of it: never what a header of the
     /// client says by itself.

@@ -1,6 +1,6 @@
 //! The gate: events in, effects out.
 //!
-//! [`Gate::handle`] takes one [`Event`] and the current time, and says as [`Effect`]s what is to be done. It reads
+//! [`Gate::admit_known`] admits requests of which everything is known. For all else [`Gate::handle`] takes one [`Event`] and the current time, and says as [`Effect`]s what is to be done. It reads
 //! through two narrow views, the headers of the request at hand and the shared data of the proxy. Shared data it also
 //! changes, by compare-and-swap, since the next step depends on who was first; everything else that changes the world is
 //! an effect. It does not know which host it is on, keeps no clock and draws no randomness.
@@ -23,6 +23,7 @@ mod sign_out;
 mod streams;
 mod together;
 mod waiting;
+mod warm;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -34,12 +35,14 @@ pub use event::{
 pub use explain::Explanation;
 pub(crate) use read::Guarded;
 pub use reply::{Body, Replies, Reply};
+pub use warm::Admission;
 
 use crate::failures::Failures;
 use crate::l0::L0;
 use crate::metrics::Counters;
 use crate::nonce::Nonces;
 use crate::policy::Policy;
+use crate::route::{Memo, Treatment};
 use crate::shared::SharedData;
 use crate::time::UnixMillis;
 use audit::Audit;
@@ -67,6 +70,8 @@ const SOONEST: Duration = Duration::from_millis(75);
 pub struct Gate {
     policy: Rc<Policy>,
     l0: L0,
+    /// What the rules say of the request lines that came last; nothing for those that always go the long way.
+    treatments: Memo<Option<Treatment>>,
     waiting: Waiting,
     own: Own,
     news: News,
@@ -95,6 +100,7 @@ impl Gate {
         let mut nonces = Nonces::new("jwe-gate nonce", seed);
         Self {
             l0: L0::new(policy.cache.l0_entries, seed),
+            treatments: Memo::new(seed),
             waiting: Waiting::new(policy.waiting_limits),
             own: Own::new(nonces.number()),
             news: News::default(),

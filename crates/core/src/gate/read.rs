@@ -90,7 +90,7 @@ impl<'a> Found<'a> {
         if policy.bypass.as_ref().is_some_and(|bypass| name == bypass.header.as_bytes()) {
             self.bypass.add(value);
         }
-        self.overridden |= METHOD_OVERRIDES.iter().any(|ours| same_header(ours, name));
+        self.overridden |= overrides_method(name);
         if policy.guarded.holds(name) && !self.forged.iter().any(|forged| forged == name) {
             self.forged.push(name.to_vec());
         }
@@ -157,22 +157,29 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Headers that only the gate may set. Most headers of a request are told apart from them, and from those that name another
-/// method, by their length.
+/// Headers that only the gate may set. Nearly all headers of a request are told apart from them, and from those that name another
+/// method, by their length and their last sign.
 #[derive(Clone, Debug)]
 pub(crate) struct Guarded {
+    /// The shortest first.
     names: Vec<String>,
-    lengths: u64,
+    /// By length, a bit for each sign that one of that length ends with.
+    ends: [u32; LENGTHS],
 }
 
 impl Guarded {
     /// Names in lower case.
     pub(crate) fn new(mut names: Vec<String>) -> Self {
-        names.sort();
+        names.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
         names.dedup();
         let read = names.iter().map(String::as_str).chain(METHOD_OVERRIDES);
-        let lengths = read.fold(0, |lengths, name| lengths | bit(name.len()));
-        Self { names, lengths }
+        let mut ends = [0; LENGTHS];
+        for name in read {
+            if let Some(known) = ends.get_mut(length(name.as_bytes())) {
+                *known |= end(name.as_bytes());
+            }
+        }
+        Self { names, ends }
     }
 
     /// Whether a trailer is one that an app could take for such a header, or for a credential that nobody has checked.
@@ -180,14 +187,22 @@ impl Guarded {
         self.holds(name) || ["cookie", "authorization"].iter().any(|credential| same_header(credential, name))
     }
 
-    /// Whether a header of this length has to be looked at.
+    /// Whether a header is one of them, or one that names another method, in whatever spelling.
+    pub(super) fn concerns(&self, name: &[u8]) -> bool {
+        self.may_hold(name) && (self.holds(name) || overrides_method(name))
+    }
+
+    /// Whether a header has to be looked at.
+    #[inline]
     fn may_hold(&self, name: &[u8]) -> bool {
-        self.lengths & bit(name.len()) != 0
+        self.ends.get(length(name)).is_some_and(|ends| ends & end(name) != 0)
     }
 
     /// Whether a header is one of them in whatever spelling.
     pub(crate) fn holds(&self, name: &[u8]) -> bool {
-        self.names.iter().any(|ours| same_header(ours, name))
+        let start = self.names.partition_point(|ours| ours.len() < name.len());
+        let mut alike = self.names.iter().skip(start).take_while(|ours| ours.len() == name.len());
+        alike.any(|ours| same_header(ours, name))
     }
 
     /// Whether a header is one of them to the letter.
@@ -196,9 +211,24 @@ impl Guarded {
     }
 }
 
-/// A bit for each length; the longest ones share the last.
-fn bit(length: usize) -> u64 {
-    1 << length.min(63)
+/// Whether some apps take what this header says for the method.
+fn overrides_method(name: &[u8]) -> bool {
+    METHOD_OVERRIDES.iter().any(|ours| same_header(ours, name))
+}
+
+/// The longest ones share the last place.
+const LENGTHS: usize = 64;
+
+fn length(name: &[u8]) -> usize {
+    name.len().min(LENGTHS - 1)
+}
+
+/// A bit for the sign at the end of a name: the same for all that [`same_header`] takes for the same.
+fn end(name: &[u8]) -> u32 {
+    match name.last() {
+        Some(last) if last.is_ascii_alphanumeric() => 1 << (last.to_ascii_lowercase() & 31),
+        _ => 1 << 31,
+    }
 }
 
 /// Compared in constant time; shown twice it is not shown.

@@ -7,6 +7,7 @@
 mod cross_site;
 mod host;
 mod line;
+mod memo;
 mod path;
 mod pattern;
 mod rule;
@@ -14,6 +15,7 @@ mod rule;
 pub use cross_site::{Origins, is_unsafe};
 pub use host::{Host, HostPattern};
 pub use line::RequestLine;
+pub use memo::{Memo, PlainLine};
 pub use path::Path;
 pub use pattern::{Pattern, PatternError};
 pub use rule::{Holds, Match, Rule, Rules, Treatment, Unauthenticated};
