@@ -1,7 +1,7 @@
 //! `make bench`: what a warm filter costs, beside a filter that does nothing and no filter at all.
 //!
-//! All variants are listeners of one Envoy with one worker, in front of one upstream, and take turns in short rounds whose
-//! order alternates, so that what else the machine does falls on all of them alike. Where a process has its memory favours
+//! All variants are listeners of one Envoy with one worker, in front of one upstream, and take turns in rounds so short, and in
+//! an order that alternates, that what else the machine does falls on all of them alike. Where a process has its memory favours
 //! one or the other by as much as a filter costs, so Envoy is started several times. Nothing is asserted.
 use std::net::SocketAddr;
 use std::process::Command;
@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     for _ in 0..STARTS {
         let envoy = start(&variants, app.address("app"), lookup.address())?;
         let listeners: Vec<_> = variants.iter().map(|(name, ..)| (envoy.address(name), traffic.of(name))).collect();
-        for (listener, requests) in &listeners {
+        for (listener, requests) in listeners.iter().cycle().take(WARM_UP * listeners.len()) {
             measure(&envoy, *listener, requests)?;
         }
         for round in 0..ROUNDS {
@@ -236,6 +236,8 @@ const CHANGING: &str = "the same, another cookie each time";
 const USERS: u64 = 1_000;
 const PAGES: usize = 20;
 const STARTS: usize = 6;
-const ROUNDS: usize = 10;
-const REQUESTS: usize = 5_000;
+/// Rounds before it counts: V8 compiles a second time what is called often.
+const WARM_UP: usize = 5;
+const ROUNDS: usize = 60;
+const REQUESTS: usize = 1_000;
 const CONNECTIONS: usize = 16;

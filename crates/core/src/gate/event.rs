@@ -23,7 +23,8 @@ pub struct CalloutId(pub u64);
 pub enum Event<'a> {
     /// The configuration has taken effect.
     Configured,
-    /// A request's headers have come, and [`Gate::admit_known`](super::Gate::admit_known) has not admitted it. Answered by exactly one of forward, reply and park for this context.
+    /// A request's headers have come, and [`Gate::admit_known`](super::Gate::admit_known) has not admitted it. Answered by
+    /// exactly one of forward, reply and park for this context.
     RequestHeaders {
         /// The request.
         context: ContextId,

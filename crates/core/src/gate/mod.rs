@@ -1,9 +1,10 @@
 //! The gate: events in, effects out.
 //!
-//! [`Gate::admit_known`] admits requests of which everything is known. For all else [`Gate::handle`] takes one [`Event`] and the current time, and says as [`Effect`]s what is to be done. It reads
-//! through two narrow views, the headers of the request at hand and the shared data of the proxy. Shared data it also
-//! changes, by compare-and-swap, since the next step depends on who was first; everything else that changes the world is
-//! an effect. It does not know which host it is on, keeps no clock and draws no randomness.
+//! [`Gate::admit_known`] admits requests of which everything is known. For all else [`Gate::handle`] takes one [`Event`]
+//! and the current time, and says as [`Effect`]s what is to be done. It reads through two narrow views, the headers of the
+//! request at hand and the shared data of the proxy. Shared data it also changes, by compare-and-swap, since the next step
+//! depends on who was first; everything else that changes the world is an effect. It does not know which host it is on,
+//! keeps no clock and draws no randomness.
 
 mod alone;
 mod annotate;
