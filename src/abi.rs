@@ -216,22 +216,22 @@ pub(crate) fn map_value(map: u32, name: &str) -> Option<Vec<u8>> {
     (status == OK).then(|| filled.take(status).unwrap_or_default())
 }
 
-/// Adds a line to a map.
-pub(crate) fn add_map_value(map: u32, name: &str, value: &[u8]) {
+/// Adds a line to a map. Whether it is there.
+pub(crate) fn add_map_value(map: u32, name: &str, value: &[u8]) -> bool {
     // SAFETY: see above.
-    unsafe { proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    unsafe { proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
 }
 
-/// Makes this the only line of its name.
-pub(crate) fn replace_map_value(map: u32, name: &str, value: &[u8]) {
+/// Makes this the only line of its name. Whether it is.
+pub(crate) fn replace_map_value(map: u32, name: &str, value: &[u8]) -> bool {
     // SAFETY: see above.
-    unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
 }
 
-/// Removes all lines of a name. Fine where there is none.
-pub(crate) fn remove_map_value(map: u32, name: &str) {
+/// Removes all lines of a name. Whether there is none any more.
+pub(crate) fn remove_map_value(map: u32, name: &str) -> bool {
     // SAFETY: see above.
-    unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
+    unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) == OK }
 }
 
 /// A property; its path is joined by zeros.

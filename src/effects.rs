@@ -50,14 +50,19 @@ pub(crate) fn answered(
     play(runtime, Event::Answered { callout, mac: mac.as_deref(), body: body.as_deref() }, current)
 }
 
-/// Lets the request at hand go on that was admitted at once.
+/// Says of the request at hand, which was admitted at once, who the user is. Whether it may go on.
 #[inline]
-pub(crate) fn admit(runtime: &SharedRuntime, admission: &Admission) {
+#[must_use]
+pub(crate) fn admit(runtime: &SharedRuntime, admission: &Admission) -> bool {
     let Admission { identity, proof, annotations } = admission;
     if !annotations.0.is_empty() {
         annotate(runtime.borrow().capabilities, annotations);
     }
-    name(identity, proof.as_ref());
+    let is_named = name(identity, proof.as_ref());
+    if !is_named {
+        refuse_unchanged();
+    }
+    is_named
 }
 
 struct Player<'a> {
@@ -148,7 +153,10 @@ impl Player<'_> {
 
     fn forward(&mut self, context: ContextId, edits: &Edits) {
         if self.capabilities().edits_headers {
-            edit(edits);
+            if !edit(edits) {
+                refuse_unchanged();
+                return self.ended(context, Played::Replied);
+            }
         } else if !variables::tell(edits) {
             host::refuse();
             return self.ended(context, Played::Replied);
@@ -184,38 +192,35 @@ fn annotate(capabilities: Capabilities, annotations: &Annotations) {
 }
 
 /// Tells the app who the user is. Whatever the client calls by these names has been removed, so that the proxy need not look
-/// for it.
+/// for it. Whether all of it is told.
 #[inline]
-fn name(identity: &Identity, proof: Option<&(Rc<str>, Rc<str>)>) {
-    for (name, value) in &identity.headers {
-        host::add_header(name, value.as_bytes());
-    }
-    if let Some((name, token)) = proof {
-        host::add_header(name, token.as_bytes());
-    }
+fn name(identity: &Identity, proof: Option<&(Rc<str>, Rc<str>)>) -> bool {
+    identity.headers.iter().all(|(name, value)| host::add_header(name, value.as_bytes()))
+        && proof.is_none_or(|(name, token)| host::add_header(name, token.as_bytes()))
 }
 
-fn edit(edits: &Edits) {
-    for name in &edits.remove {
-        // Names that are not text are none that a proxy lets through.
-        std::str::from_utf8(name).into_iter().for_each(host::remove_header);
-    }
-    edit_header("cookie", &edits.cookie);
-    edit_header("authorization", &edits.authorization);
-    if let Some(identity) = &edits.identity {
-        name(identity, edits.proof.as_ref());
-    }
-    for (name, value) in &edits.set {
-        host::set_header(name, value.as_bytes());
-    }
+/// Makes a request what goes on. Whether all of it is done.
+fn edit(edits: &Edits) -> bool {
+    edits.remove.iter().all(|name| host::remove_header(name))
+        && edit_header("cookie", &edits.cookie)
+        && edit_header("authorization", &edits.authorization)
+        && edits.identity.as_ref().is_none_or(|identity| name(identity, edits.proof.as_ref()))
+        && edits.set.iter().all(|(name, value)| host::set_header(name, value.as_bytes()))
 }
 
-fn edit_header(name: &str, edit: &HeaderEdit) {
+fn edit_header(name: &str, edit: &HeaderEdit) -> bool {
     match edit {
-        HeaderEdit::Keep => {}
-        HeaderEdit::Remove => host::remove_header(name),
+        HeaderEdit::Keep => true,
+        HeaderEdit::Remove => host::remove_header(name.as_bytes()),
         HeaderEdit::Replace(value) => host::set_header(name, value),
     }
+}
+
+/// What goes on is what the gate has made of it. A request that the proxy has left as it was may name anybody.
+#[cold]
+pub(crate) fn refuse_unchanged() {
+    host::log(host::LogLevel::Error, "jwe-gate: a request is refused, as the proxy did not change its headers as it was told");
+    host::refuse();
 }
 
 fn log_level(level: LogLevel) -> host::LogLevel {

@@ -82,30 +82,35 @@ impl RequestHeaders for CurrentRequest {
     }
 }
 
-/// Removes every line of a request header. Fine where there is none.
-pub(crate) fn remove_header(name: &str) {
-    // The proxy may refuse to drop what it needs itself; no such header is ever named here.
-    abi::remove_map_value(abi::REQUEST_HEADERS, name);
+/// Removes every line of a request header. Whether there is none any more.
+#[must_use]
+pub(crate) fn remove_header(name: &[u8]) -> bool {
+    remove(abi::REQUEST_HEADERS, name)
 }
 
-/// Adds a line to the headers of a request.
-pub(crate) fn add_header(name: &str, value: &[u8]) {
-    abi::add_map_value(abi::REQUEST_HEADERS, name, value);
+/// Adds a line to the headers of a request. Whether it is there.
+#[must_use]
+pub(crate) fn add_header(name: &str, value: &[u8]) -> bool {
+    abi::add_map_value(abi::REQUEST_HEADERS, name, value)
 }
 
-/// Makes this the only line of a request header, however many there were.
-pub(crate) fn set_header(name: &str, value: &[u8]) {
-    abi::replace_map_value(abi::REQUEST_HEADERS, name, value);
+/// Makes this the only line of a request header, however many there were. Whether it is.
+#[must_use]
+pub(crate) fn set_header(name: &str, value: &[u8]) -> bool {
+    abi::replace_map_value(abi::REQUEST_HEADERS, name, value)
 }
 
-/// Removes the trailers of the request whose callback is running that the gate refuses.
-pub(crate) fn remove_trailers(refuses: impl Fn(&[u8]) -> bool) {
+/// Removes the trailers of the request whose callback is running that the gate refuses. Whether there are none any more.
+#[must_use]
+pub(crate) fn remove_trailers(refuses: impl Fn(&[u8]) -> bool) -> bool {
     let trailers = HeaderMap::new(abi::map(abi::REQUEST_TRAILERS).unwrap_or_default());
-    let removed = trailers.lines().map(|(name, _)| name).filter(|name| refuses(name));
-    // As with headers: names that are not text are none that a proxy lets through.
-    for name in removed.filter_map(|name| std::str::from_utf8(name).ok()) {
-        abi::remove_map_value(abi::REQUEST_TRAILERS, name);
-    }
+    let mut refused = trailers.lines().map(|(name, _)| name).filter(|name| refuses(name));
+    refused.all(|name| remove(abi::REQUEST_TRAILERS, name))
+}
+
+fn remove(map: u32, name: &[u8]) -> bool {
+    // The host takes names as text, and proxies let no others through.
+    std::str::from_utf8(name).is_ok_and(|name| abi::remove_map_value(map, name))
 }
 
 /// The headers of the reply whose callback is running.

@@ -25,7 +25,9 @@ pub(crate) fn headers(context: u32, num_headers: usize) -> Action {
     let headers = CurrentRequest::read(runtime.borrow().capabilities, num_headers);
     let admission = runtime.borrow_mut().admit_known(ContextId(context), &headers);
     let Some(admission) = admission else { return decide(&runtime, context, &headers) };
-    effects::admit(&runtime, &admission);
+    if !effects::admit(&runtime, &admission) {
+        return Action::Pause;
+    }
     keep(&runtime, context, false);
     Action::Continue
 }
@@ -51,7 +53,10 @@ fn keep(runtime: &SharedRuntime, context: u32, held: bool) {
 pub(crate) fn trailers(context: u32) -> Action {
     // Of a request that is not remembered, what any configuration refuses.
     let runtimes = contexts::of_request(context).map_or_else(contexts::roots, |runtime| vec![runtime]);
-    host::remove_trailers(|name| runtimes.iter().any(|runtime| runtime.borrow().refuses_trailer(name)));
+    if !host::remove_trailers(|name| runtimes.iter().any(|runtime| runtime.borrow().refuses_trailer(name))) {
+        effects::refuse_unchanged();
+        return Action::Pause;
+    }
     Action::Continue
 }
 

@@ -1,6 +1,6 @@
 //! The state of the process that the VMs live in. It is the data of the one wasmtime store that holds them all.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wasmtime::{Memory, TypedFunc};
 
@@ -33,6 +33,8 @@ pub(crate) struct Host {
     pub(crate) queues: Queues,
     pub(crate) metrics: Metrics,
     pub(crate) clusters: BTreeMap<String, Cluster>,
+    /// Headers that stay as they are whatever a filter asks for.
+    pub(crate) fixed: BTreeSet<Vec<u8>>,
     pub(crate) instances: Vec<Instance>,
     pub(crate) streams: Vec<Stream>,
     pub(crate) calls: Vec<OpenCall>,
@@ -156,6 +158,7 @@ impl Host {
             queues: Queues::default(),
             metrics: Metrics::default(),
             clusters: BTreeMap::new(),
+            fixed: BTreeSet::new(),
             instances: Vec::new(),
             streams: Vec::new(),
             calls: Vec::new(),

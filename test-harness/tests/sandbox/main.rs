@@ -11,6 +11,7 @@
 mod artefact;
 #[path = "../common/cases.rs"]
 mod cases;
+mod headers;
 mod interleavings;
 mod nginx;
 mod queues;

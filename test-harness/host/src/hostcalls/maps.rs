@@ -24,7 +24,7 @@ pub(super) fn pairs(guest: &mut Guest<'_>, map: u32, data: u32, data_size: u32) 
 pub(super) fn add(guest: &mut Guest<'_>, map: u32, name: u32, name_size: u32, value: u32, value_size: u32) -> Answered {
     let (name, value) = (guest.read(name, name_size)?, guest.read(value, value_size)?);
     let joins = kind(map)? == MapKind::Request && guest.host().profile.joins(&name);
-    edit(guest, map, |headers| if joins { headers.join(&name, &value) } else { headers.add(&name, &value) })
+    edit_line(guest, map, &name, |headers| if joins { headers.join(&name, &value) } else { headers.add(&name, &value) })
 }
 
 pub(super) fn replace(
@@ -36,12 +36,20 @@ pub(super) fn replace(
     value_size: u32,
 ) -> Answered {
     let (name, value) = (guest.read(name, name_size)?, guest.read(value, value_size)?);
-    edit(guest, map, |headers| headers.replace(&name, &value))
+    edit_line(guest, map, &name, |headers| headers.replace(&name, &value))
 }
 
 pub(super) fn remove(guest: &mut Guest<'_>, map: u32, name: u32, name_size: u32) -> Answered {
     let name = guest.read(name, name_size)?;
-    edit(guest, map, |headers| headers.remove(&name))
+    edit_line(guest, map, &name, |headers| headers.remove(&name))
+}
+
+/// Changes lines of one name, unless that name is fixed.
+fn edit_line(guest: &mut Guest<'_>, map: u32, name: &[u8], change: impl FnOnce(&mut Headers)) -> Answered {
+    if guest.host().fixed.contains(name) {
+        return Err(Status::BadArgument.into());
+    }
+    edit(guest, map, change)
 }
 
 pub(super) fn set_pairs(guest: &mut Guest<'_>, map: u32, pairs: u32, pairs_size: u32) -> Answered {

@@ -11,6 +11,11 @@ impl World {
         self.host().clusters.insert(name.to_owned(), cluster);
     }
 
+    /// Leaves a header as it is from now on, whatever filters ask for, and says so.
+    pub fn fix_header(&mut self, name: &str) {
+        self.host().fixed.insert(name.into());
+    }
+
     /// The callouts that wait for an answer, in the order in which they were made. A canary's are not among them.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
