@@ -106,3 +106,35 @@ fn memory_is_bounded_by_the_configured_entries() {
     }
     assert_eq!(l0.slots.len(), 128);
 }
+
+/// Remembers that so many headers each show a token of their own, twice; tells how many of them are found then.
+fn headers_found(entries: usize, headers: u32) -> usize {
+    let mut l0 = L0::new(entries, [1; 16]);
+    let named = |number: u32| (number.to_be_bytes(), format!("session={number}"));
+    for _ in 0..2 {
+        for number in 0..headers {
+            let (token, line) = named(number);
+            let key = l0.key(0, 0, [token.as_slice()]);
+            l0.put(key, known(&line, later()), NOW);
+            l0.note_shown(line.as_bytes(), key);
+        }
+    }
+    let lines = (0..headers).map(|number| named(number).1);
+    let found = lines.filter(|line| match l0.get_shown(line.as_bytes()) {
+        Some(known) => known.session.subject() == line,
+        None => false,
+    });
+    found.count()
+}
+
+#[test]
+fn nearly_all_headers_are_remembered_of_a_quarter_as_many_users_as_there_are_entries() {
+    assert!(headers_found(4096, 1024) > 1000);
+}
+
+#[test]
+fn a_set_remembers_the_headers_that_came_last_and_each_once() {
+    assert_eq!(headers_found(WAYS, 1), 1);
+    assert_eq!(headers_found(WAYS, 4), 4);
+    assert_eq!(headers_found(WAYS, 40), 4);
+}
