@@ -219,7 +219,10 @@ fn edit_header(name: &str, edit: &HeaderEdit) -> bool {
 /// What goes on is what the gate has made of it. A request that the proxy has left as it was may name anybody.
 #[cold]
 pub(crate) fn refuse_unchanged() {
-    host::log(host::LogLevel::Error, "jwe-gate: a request is refused, as the proxy did not change its headers as it was told");
+    host::log(
+        host::LogLevel::Error,
+        "jwe-gate: a request is refused, as the proxy did not change its headers as it was told",
+    );
     host::refuse();
 }
 
