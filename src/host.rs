@@ -104,8 +104,8 @@ pub(crate) fn set_header(name: &str, value: &[u8]) -> bool {
 #[must_use]
 pub(crate) fn remove_trailers(refuses: impl Fn(&[u8]) -> bool) -> bool {
     let trailers = HeaderMap::new(abi::map(abi::REQUEST_TRAILERS).unwrap_or_default());
-    let mut refused = trailers.lines().map(|(name, _)| name).filter(|name| refuses(name));
-    refused.all(|name| remove(abi::REQUEST_TRAILERS, name))
+    let mut removed = trailers.lines().map(|(name, _)| name).filter(|name| refuses(name));
+    removed.all(|name| remove(abi::REQUEST_TRAILERS, name))
 }
 
 fn remove(map: u32, name: &[u8]) -> bool {

@@ -88,7 +88,9 @@ fn answer(world: &mut World, user: &str) {
     let call = world.calls().remove(0);
     let (lines, body) = lookup.answer(call.headers.first(MAC_HEADER).unwrap(), &call.body).unwrap();
     let mut headers = Headers::new();
-    lines.iter().for_each(|(name, value)| headers.add(name, value));
+    for (name, value) in &lines {
+        headers.add(name, value);
+    }
     world.answer(call.id, Answer::Http { headers, body });
     world.run_until_idle();
 }
@@ -102,7 +104,9 @@ fn send(world: &mut World, root: RootId, request: &Request, expected: fn(&World,
 
 fn headers(request: &Request) -> Headers {
     let mut headers = Headers::new();
-    request.map().iter().for_each(|(name, value)| headers.add(name, value));
+    for (name, value) in request.map() {
+        headers.add(name, value);
+    }
     headers
 }
 
