@@ -307,7 +307,7 @@ fn access_log(kitchen: &Kitchen) {
     kitchen.user("lea.secretive", json!({}));
     let (lea, stranger) = (session("lea.secretive").pair(), session("stranger.secretive").pair());
     let get = |path: &str, cookie: &str| Request::get(path).header("cookie", cookie);
-    at.passes(&get("/log-1?secret=4711", &lea));
+    at.passes(&get("/log-1?secret=swordfish", &lea));
     at.passes(&get("/log-2", &lea));
     at.passes(&get("/public/log-3", &lea));
     at.answers(&Request::get("/log-4"), 401);
@@ -338,7 +338,7 @@ fn access_log(kitchen: &Kitchen) {
     assert_eq!(audited("unknown_user")["subject"], of_stranger["gate_subject"]);
     assert!(read("access-log.md").contains(&expected.to_string()), "the page shows another line than {expected}");
     let log = kitchen.envoy.log();
-    for secret in ["secretive", "4711", "session-token", &lea[lea.len() - 40..], &stranger[stranger.len() - 40..]] {
+    for secret in ["secretive", "swordfish", "session-token", &lea[lea.len() - 40..], &stranger[stranger.len() - 40..]] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }
