@@ -338,7 +338,8 @@ fn access_log(kitchen: &Kitchen) {
     assert_eq!(audited("unknown_user")["subject"], of_stranger["gate_subject"]);
     assert!(read("access-log.md").contains(&expected.to_string()), "the page shows another line than {expected}");
     let log = kitchen.envoy.log();
-    for secret in ["secretive", "swordfish", "session-token", &lea[lea.len() - 40..], &stranger[stranger.len() - 40..]] {
+    for secret in ["secretive", "swordfish", "session-token", &lea[lea.len() - 40..], &stranger[stranger.len() - 40..]]
+    {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }
