@@ -50,7 +50,7 @@ pub(crate) fn answered(
     play(runtime, Event::Answered { callout, mac: mac.as_deref(), body: body.as_deref() }, current)
 }
 
-/// Says of the request at hand, which was admitted at once, who the user is. Whether it may go on.
+/// Says of the request at hand, which was admitted at once, who the user is. Whether all of it is told.
 #[inline]
 #[must_use]
 pub(crate) fn admit(runtime: &SharedRuntime, admission: &Admission) -> bool {
@@ -58,11 +58,7 @@ pub(crate) fn admit(runtime: &SharedRuntime, admission: &Admission) -> bool {
     if !annotations.0.is_empty() {
         annotate(runtime.borrow().capabilities, annotations);
     }
-    let is_named = name(identity, proof.as_ref());
-    if !is_named {
-        refuse_unchanged();
-    }
-    is_named
+    name(identity, proof.as_ref())
 }
 
 struct Player<'a> {

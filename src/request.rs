@@ -26,6 +26,7 @@ pub(crate) fn headers(context: u32, num_headers: usize) -> Action {
     let admission = runtime.borrow_mut().admit_known(ContextId(context), &headers);
     let Some(admission) = admission else { return decide(&runtime, context, &headers) };
     if !effects::admit(&runtime, &admission) {
+        effects::refuse_unchanged();
         return Action::Pause;
     }
     keep(&runtime, context, false);

@@ -10,7 +10,7 @@
 use jwe_gate_test_harness::lookup::{FakeLookup, LOOKUP_SECRET};
 use jwe_gate_test_harness::token::{COOKIE, SECRET, Token};
 use jwe_gate_test_harness::{Request, artefact};
-use jwe_gate_test_host::{Answer, Cluster, Headers, World};
+use jwe_gate_test_host::{Answer, Cluster, World};
 use serde_json::json;
 
 const ROUNDS: u64 = 100;
@@ -40,11 +40,7 @@ fn main() {
             .header("accept", "text/html,application/xhtml+xml")
             .header("accept-language", "en-GB,en;q=0.9");
         let request_once = |world: &mut World| {
-            let mut headers = Headers::new();
-            for (name, value) in request.map() {
-                headers.add(name, value);
-            }
-            let sent = world.request(root, headers);
+            let sent = world.request(root, request.map());
             world.run_until_idle();
             sent
         };
@@ -87,11 +83,7 @@ fn answer(world: &mut World, lookup: &FakeLookup) {
             lookup.answer(&mac, &call.body)
         };
         let Some((lines, body)) = answer else { continue };
-        let mut headers = Headers::new();
-        for (name, value) in &lines {
-            headers.add(name, value);
-        }
-        world.answer(call.id, Answer::Http { headers, body });
+        world.answer(call.id, Answer::Http { headers: lines.into_iter().collect(), body });
     }
 }
 

@@ -6,6 +6,7 @@
 mod shown;
 
 use std::hash::Hasher;
+use std::ops::Range;
 use std::rc::Rc;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -32,6 +33,14 @@ const LINE: usize = usize::MAX;
 /// The key of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct L0Key(u128);
+
+impl L0Key {
+    /// Which of so many slots are its own: a set of [`WAYS`]. There is a power of two of sets.
+    fn set_of(self, slots: usize) -> Range<usize> {
+        let set = self.0 as usize & (slots / WAYS - 1);
+        set * WAYS..(set + 1) * WAYS
+    }
+}
 
 /// A token that has been opened: whose it is, and what the lookup said.
 #[derive(Debug)]
@@ -90,21 +99,19 @@ impl L0 {
 
     /// Remembers that this is how a Cookie header reads that shows this token as its session, and no other.
     pub fn note_shown(&mut self, line: &[u8], key: L0Key) {
-        if line.len() > MAX_LINE_BYTES {
-            return;
+        if let Some(line) = self.line_key(line) {
+            self.shown.insert(line, key);
         }
-        let line = self.key(LINE, 0, [line]);
-        self.shown.insert(line, key);
     }
 
     /// What is known of the token that a Cookie header shows which reads so, if that is remembered.
     pub fn get_shown(&mut self, line: &[u8]) -> Option<Rc<Known>> {
-        if line.len() > MAX_LINE_BYTES {
-            return None;
-        }
-        let line = self.key(LINE, 0, [line]);
-        let key = self.shown.get(line)?;
+        let key = self.shown.get(self.line_key(line)?)?;
         self.get(key)
+    }
+
+    fn line_key(&self, line: &[u8]) -> Option<L0Key> {
+        (line.len() <= MAX_LINE_BYTES).then(|| self.key(LINE, 0, [line]))
     }
 
     /// What is known of a token.
@@ -144,9 +151,8 @@ impl L0 {
     }
 
     fn set(&mut self, key: L0Key) -> &mut [Slot] {
-        let sets = self.slots.len() / WAYS;
-        let set = (key.0 as usize) & (sets - 1);
-        self.slots.get_mut(set * WAYS..(set + 1) * WAYS).unwrap_or_default()
+        let set = key.set_of(self.slots.len());
+        self.slots.get_mut(set).unwrap_or_default()
     }
 }
 

@@ -168,6 +168,12 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
     }
 }
 
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> From<Vec<(N, V)>> for Headers {
+    fn from(lines: Vec<(N, V)>) -> Self {
+        lines.into_iter().collect()
+    }
+}
+
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>, const COUNT: usize> From<[(N, V); COUNT]> for Headers {
     fn from(lines: [(N, V); COUNT]) -> Self {
         lines.into_iter().collect()

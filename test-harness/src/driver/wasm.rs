@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use jwe_gate_contract::MAC_HEADER;
 use jwe_gate_test_host::{
-    Answer, Call, CallId, Cluster, Headers, Outcome as HostOutcome, Profile, RequestId, RootId, VmId, World,
+    Answer, Call, CallId, Cluster, Outcome as HostOutcome, Profile, RequestId, RootId, VmId, World,
 };
 use serde_json::Value;
 
@@ -124,9 +124,7 @@ const FEED: &str = "revocations";
 
 fn as_answered(answer: Wire) -> Answer {
     let Some((lines, body)) = answer else { return Answer::Reset };
-    let mut headers = Headers::new();
-    lines.iter().for_each(|(name, value)| headers.add(name, value));
-    Answer::Http { headers, body }
+    Answer::Http { headers: lines.into_iter().collect(), body }
 }
 
 fn as_configured(is_nginx: bool, gate: &Value) -> String {
@@ -145,11 +143,7 @@ impl Steps for Wasm {
     fn send(&self, request: &Request) -> Option<Sent> {
         let workers = self.workers.borrow();
         let worker = workers.get(request.worker).filter(|worker| !worker.is_dead)?;
-        let mut headers = Headers::new();
-        for (name, value) in request.map() {
-            headers.add(name, value);
-        }
-        let sent = self.world.borrow_mut().request(worker.roots[request.gate], headers);
+        let sent = self.world.borrow_mut().request(worker.roots[request.gate], request.map());
         let mut requests = self.requests.borrow_mut();
         requests.push((request.worker, sent));
         Some(Sent(requests.len() - 1))

@@ -1,11 +1,10 @@
 //! A proxy that does not change headers as it is told: what goes on then is not what the gate has made of it.
 
-use jwe_gate_contract::MAC_HEADER;
-use jwe_gate_test_harness::lookup::LOOKUP_SECRET;
-use jwe_gate_test_harness::scenario::gate;
-use jwe_gate_test_harness::token::{COOKIE, SECRET};
-use jwe_gate_test_harness::{FakeLookup, Request, Token, artefact};
-use jwe_gate_test_host::{Answer, Cluster, Headers, Level, Outcome, RequestId, RootId, World};
+use jwe_gate_test_harness::token::COOKIE;
+use jwe_gate_test_harness::{Request, Token};
+use jwe_gate_test_host::{Level, Outcome, RequestId, RootId, World};
+
+use super::parts::{self, answer, worker};
 
 const IDENTITY: &str = "x-user-id";
 
@@ -16,7 +15,8 @@ fn nobody_passes_whom_the_app_would_not_be_told() {
     send(&mut world, root, &Request::with_cookies(&cookie), is_forwarded);
     world.fix_header(IDENTITY);
     send(&mut world, root, &Request::with_cookies(&cookie), is_refused);
-    answer(&mut world, "bob");
+    answer(&mut world, &["bob"]);
+    world.run_until_idle();
     assert!(is_refused(&world, waiting));
     // Once on the short way, and once after a lookup.
     assert_eq!(complaints(&world), 2);
@@ -55,16 +55,11 @@ fn nobody_passes_with_a_cookie_that_was_not_accepted_and_stays() {
 
 /// A world with a filter that knows Alice.
 fn world() -> (World, RootId) {
-    let mut world = World::setup()
-        .env("AUTH_SECRET", SECRET)
-        .env("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET)
-        .build(&artefact::bytes())
-        .expect("the artefact loads");
-    world.set_cluster("lookup", Cluster::Reachable);
-    let vm = world.add_vm();
-    let root = world.configure(vm, "gate", gate().to_string()).expect("the configuration is accepted");
+    let mut world = parts::world();
+    let root = worker(&mut world);
     let request = ask(&mut world, root, "alice");
-    answer(&mut world, "alice");
+    answer(&mut world, &["alice"]);
+    world.run_until_idle();
     assert!(is_forwarded(&world, request));
     (world, root)
 }
@@ -76,38 +71,17 @@ fn alice(world: &World) -> String {
 /// A request for which the filter has to ask.
 fn ask(world: &mut World, root: RootId, user: &str) -> RequestId {
     let cookies = Token::of(user, world.now_ms()).pair();
-    let request = world.request(root, headers(&Request::with_cookies(&cookies)));
+    let request = world.request(root, Request::with_cookies(&cookies).map());
     world.run_until_idle();
     assert_eq!(world.calls().len(), 1);
     request
 }
 
-fn answer(world: &mut World, user: &str) {
-    let lookup = FakeLookup::default();
-    lookup.add(user);
-    let call = world.calls().remove(0);
-    let (lines, body) = lookup.answer(call.headers.first(MAC_HEADER).unwrap(), &call.body).unwrap();
-    let mut headers = Headers::new();
-    for (name, value) in &lines {
-        headers.add(name, value);
-    }
-    world.answer(call.id, Answer::Http { headers, body });
-    world.run_until_idle();
-}
-
 #[track_caller]
 fn send(world: &mut World, root: RootId, request: &Request, expected: fn(&World, RequestId) -> bool) {
-    let request = world.request(root, headers(request));
+    let request = world.request(root, request.map());
     assert!(expected(world, request), "{:?}", world.outcome(request));
     assert!(world.traps().is_empty() && world.misuses().is_empty());
-}
-
-fn headers(request: &Request) -> Headers {
-    let mut headers = Headers::new();
-    for (name, value) in request.map() {
-        headers.add(name, value);
-    }
-    headers
 }
 
 fn is_forwarded(world: &World, request: RequestId) -> bool {

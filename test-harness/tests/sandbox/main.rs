@@ -14,6 +14,7 @@ mod cases;
 mod headers;
 mod interleavings;
 mod nginx;
+mod parts;
 mod queues;
 mod shared_data;
 mod together;

@@ -1,10 +1,9 @@
 //! Queues over many swaps: a proxy never forgets one, so that old ones must serve again.
 
-use jwe_gate_test_harness::lookup::LOOKUP_SECRET;
-use jwe_gate_test_harness::scenario::gate;
-use jwe_gate_test_harness::token::SECRET;
-use jwe_gate_test_harness::{Request, Token, artefact};
-use jwe_gate_test_host::{Answer, Cluster, Headers, Outcome, RequestId, RootId, World};
+use jwe_gate_test_harness::{Request, Token};
+use jwe_gate_test_host::{Answer, Outcome, RequestId, RootId, World};
+
+use super::parts::{worker, world};
 
 const SWAPS: usize = 20;
 
@@ -12,7 +11,7 @@ const SWAPS: usize = 20;
 fn a_filter_gives_its_queue_to_the_one_after_it() {
     let mut world = world();
     for number in 0..SWAPS {
-        let root = swap(&mut world);
+        let root = worker(&mut world);
         let request = ask(&mut world, root, &format!("user-{number}"));
         answer(&mut world, request);
         world.retire(root);
@@ -24,11 +23,11 @@ fn a_filter_gives_its_queue_to_the_one_after_it() {
 #[test]
 fn a_filter_keeps_its_queue_as_long_as_it_has_requests() {
     let mut world = world();
-    let old = swap(&mut world);
+    let old = worker(&mut world);
     let waiting = ask(&mut world, old, "somebody who waits");
     world.retire(old);
     for number in 0..SWAPS {
-        let root = swap(&mut world);
+        let root = worker(&mut world);
         let request = ask(&mut world, root, &format!("user-{number}"));
         answer(&mut world, request);
         world.retire(root);
@@ -42,30 +41,10 @@ fn a_filter_keeps_its_queue_as_long_as_it_has_requests() {
     assert!(world.traps().is_empty() && world.misuses().is_empty());
 }
 
-fn world() -> World {
-    let mut world = World::setup()
-        .env("AUTH_SECRET", SECRET)
-        .env("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET)
-        .build(&artefact::bytes())
-        .expect("the artefact loads");
-    world.set_cluster("lookup", Cluster::Reachable);
-    world
-}
-
-/// A new VM with a filter in it, as after a change of the module.
-fn swap(world: &mut World) -> RootId {
-    let vm = world.add_vm();
-    world.configure(vm, "gate", gate().to_string()).expect("the configuration is accepted")
-}
-
 /// A request that makes the filter ask, woken by its queue and not by a tick.
 fn ask(world: &mut World, root: RootId, user: &str) -> RequestId {
     let cookies = Token::of(user, world.now_ms()).pair();
-    let mut headers = Headers::new();
-    for (name, value) in Request::with_cookies(&cookies).map() {
-        headers.add(name, value);
-    }
-    let (before, request) = (world.calls().len(), world.request(root, headers));
+    let (before, request) = (world.calls().len(), world.request(root, Request::with_cookies(&cookies).map()));
     world.run_until_idle();
     assert_eq!(world.calls().len(), before + 1, "the queue of {user}'s filter wakes nobody");
     request

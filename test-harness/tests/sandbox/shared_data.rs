@@ -1,23 +1,14 @@
 //! How often a request turns to shared data, each time a call out of the sandbox and a lock on the whole process.
 
-use jwe_gate_contract::MAC_HEADER;
-use jwe_gate_test_harness::lookup::LOOKUP_SECRET;
-use jwe_gate_test_harness::token::SECRET;
-use jwe_gate_test_harness::{FakeLookup, Request, Token, artefact, scenario};
-use jwe_gate_test_host::{Answer, Cluster, Headers, RootId, World};
+use jwe_gate_test_harness::{Request, Token};
+use jwe_gate_test_host::{RootId, World};
+
+use super::parts::{answer, worker, world};
 
 #[test]
 fn a_known_token_leaves_shared_data_alone_and_a_lookup_turns_to_it_a_few_times() {
-    let mut world = World::setup()
-        .env("AUTH_SECRET", SECRET)
-        .env("JWE_GATE_LOOKUP_SECRET", LOOKUP_SECRET)
-        .build(&artefact::bytes())
-        .unwrap();
-    world.set_cluster("lookup", Cluster::Reachable);
-    let [leader, follower] = [(); 2].map(|()| {
-        let vm = world.add_vm();
-        world.configure(vm, "gate", scenario::gate().to_string()).unwrap()
-    });
+    let mut world = world();
+    let [leader, follower] = [(); 2].map(|()| worker(&mut world));
     // A first lookup, so that both have their numbers.
     look_up(&mut world, leader, follower, "bob");
     world.pass(10);
@@ -27,7 +18,7 @@ fn a_known_token_leaves_shared_data_alone_and_a_lookup_turns_to_it_a_few_times()
     let asked = spent(&mut world, World::run_until_idle);
     let parked_too = spent(&mut world, |world| send(world, follower, &cookies));
     let joined = spent(&mut world, World::run_until_idle);
-    let answered = spent(&mut world, answer);
+    let answered = spent(&mut world, |world| answer(world, &["alice", "bob"]));
     let woken = spent(&mut world, World::run_until_idle);
     println!("leader: {parked} + {asked} + {answered}, follower: {parked_too} + {joined} + {woken}");
     assert_eq!((parked, asked), (1, 3), "reads L1; reads and writes the lead, reads L1");
@@ -47,30 +38,12 @@ fn look_up(world: &mut World, leader: RootId, follower: RootId, subject: &str) {
         send(world, root, &cookies);
         world.run_until_idle();
     }
-    answer(world);
+    answer(world, &["alice", "bob"]);
     world.run_until_idle();
 }
 
 fn send(world: &mut World, root: RootId, cookies: &str) {
-    let mut headers = Headers::new();
-    for (name, value) in Request::with_cookies(cookies).map() {
-        headers.add(name, value);
-    }
-    world.request(root, headers);
-}
-
-fn answer(world: &mut World) {
-    let lookup = FakeLookup::default();
-    for user in ["alice", "bob"] {
-        lookup.add(user);
-    }
-    let call = world.calls().remove(0);
-    let (lines, body) = lookup.answer(call.headers.first(MAC_HEADER).unwrap(), &call.body).unwrap();
-    let mut headers = Headers::new();
-    for (name, value) in &lines {
-        headers.add(name, value);
-    }
-    world.answer(call.id, Answer::Http { headers, body });
+    world.request(root, Request::with_cookies(cookies).map());
 }
 
 /// How often shared data was turned to meanwhile.

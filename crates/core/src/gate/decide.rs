@@ -125,7 +125,7 @@ impl Gate {
             }
             let pass = Pass { layer, ..pass };
             // What becomes of a request that is refused takes work that the others are spared.
-            return match self.objects(&pass, &known) {
+            return match self.objection(&pass, &known) {
                 None => self.admit(pass, &known, "ok", effects),
                 Some(denial) => {
                     let pass = Pass { otherwise: self.otherwise(request, pass.treatment), ..pass };
@@ -147,7 +147,7 @@ impl Gate {
     /// Plays a decision: the session is named to the app, or the request is answered, or goes on without a name.
     pub(super) fn finish(&mut self, pass: Pass, outcome: Result<Rc<Known>, Denial>, effects: &mut Effects) {
         match outcome {
-            Ok(known) => match self.objects(&pass, &known) {
+            Ok(known) => match self.objection(&pass, &known) {
                 None => self.admit(pass, &known, "ok", effects),
                 Some(denial) => self.refuse(pass, denial, Some(&known), effects),
             },
@@ -155,14 +155,15 @@ impl Gate {
         }
     }
 
-    /// Why this request may not pass, of whose session everything is known.
-    pub(super) fn objects(&self, pass: &Pass, known: &Known) -> Option<Denial> {
-        self.objection(&pass.treatment, (pass.issuer_path, pass.cross_site), known)
+    /// Why a session of which everything is known may not pass here.
+    pub(super) fn objection(&self, pass: &Pass, known: &Known) -> Option<Denial> {
+        self.objection_where(&pass.treatment, (pass.issuer_path, pass.cross_site), known)
     }
 
-    /// Why a session of which everything is known may not pass here.
+    /// The same, of a request of which no more is known than how the rules treat it, whether its path is the issuer's, and
+    /// whether it is from another site.
     #[inline]
-    pub(super) fn objection(
+    pub(super) fn objection_where(
         &self,
         treatment: &Treatment,
         (issuer_path, cross_site): (bool, bool),

@@ -70,7 +70,7 @@ impl Gate {
             limits: Limits { fresh_until: now, stale_until: now, hard_until: now },
         };
         let known = self.known(session, judgement);
-        match self.objects(&pass, &known) {
+        match self.objection(&pass, &known) {
             None => self.admit(pass, &known, "unconfirmed", effects),
             Some(denial) => self.refuse(pass, denial, Some(&known), effects),
         }

@@ -92,7 +92,7 @@ impl Gate {
         let plain = Plain::read(&self.policy.guarded, headers.map())?;
         let known = self.l0.get_shown(plain.cookie)?;
         let treatment = self.treatments.get(plain.line, || self.policy.ordinary(headers.map()))?;
-        let may_pass = self.holds(&known, now) && self.objection(&treatment, (false, false), &known).is_none();
+        let may_pass = self.holds(&known, now) && self.objection_where(&treatment, (false, false), &known).is_none();
         may_pass.then(|| self.admission(context, treatment, &known))
     }
 
